@@ -1,0 +1,50 @@
+# make demo   the whole chain on simulated data, then the result table        (SEEDS=3 for three seeds)
+# make test   the tests                                                     (TESTS=tests/unit for some of them)
+# make lint   what CI lints
+# make lock   write requirements.lock anew from pyproject.toml
+
+SHELL := /bin/bash
+PYTHON ?= python3
+CORES ?= all
+SEEDS ?= 1
+TESTS ?= tests
+BIN := .venv/bin
+
+.PHONY: demo test lint lock clean
+
+demo: .venv/installed
+	$(BIN)/snakemake --cores $(CORES) --config seeds="$$($(BIN)/python -c 'print(list(range(42, 42 + $(SEEDS))))')"
+	@cat results/report/accuracy.md
+
+test: .venv/installed
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(TESTS)
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/snakefmt --check Snakefile workflow/rules
+	$(BIN)/snakemake --lint
+	$(BIN)/mypy
+
+# momentfm alone: the versions that it pins are from 2023, and pip cannot override a pin.
+.venv/installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --upgrade pip
+	$(BIN)/pip install --quiet --requirement requirements.lock
+	$(BIN)/pip install --quiet --no-deps momentfm==0.1.4
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+# torch is pinned without its CUDA packages: what it needs depends on the machine, so pip resolves that.
+lock:
+	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
+	.venv-lock/bin/pip install --quiet --upgrade pip
+	.venv-lock/bin/pip install --quiet torch==2.13.0 && .venv-lock/bin/pip install --quiet --group dev .
+	(echo "# Written by \`make lock\`. momentfm is not here: see the Makefile."; \
+	 .venv-lock/bin/pip freeze --exclude comodo --exclude setuptools | grep --invert-match --extended-regexp '^(nvidia-|triton)' \
+	 | sed --regexp-extended "s/^(torch==[^+]+)\+.*/\1/; s/^decord==.*/&; sys_platform == 'linux' and platform_machine == 'x86_64'\neva-decord==0.6.1; sys_platform == 'darwin'/") > requirements.lock
+	rm -rf .venv-lock
+
+clean:
+	rm -rf .venv .snakemake dataset/simulated
+	find results -mindepth 1 -maxdepth 1 ! -name published -exec rm -rf {} +

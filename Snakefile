@@ -1,0 +1,47 @@
+# COMODO: raw video and IMU in, an evaluated IMU encoder out. Stage by stage, the files below tell how.
+#
+#   simulate | raw data → index → extract_clips, preprocess_imu → pair_clips → encode_video → select_anchors
+#                                                             → distill → extract_features → evaluate → report
+
+if not workflow.overwrite_configfiles:
+
+    configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/simulate.smk"
+include: "workflow/rules/recordings.smk"
+include: "workflow/rules/clips.smk"
+include: "workflow/rules/embeddings.smk"
+include: "workflow/rules/distill.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/report.smk"
+
+
+# Named targets: snakemake --cores all [prepared | embedded | distilled]
+rule all:
+    default_target: True
+    input:
+        rules.report.output,
+
+
+rule prepared:
+    input:
+        expand("results/{dataset}/quality.csv", dataset=DATASETS),
+
+
+rule embedded:
+    input:
+        [
+            f"results/{e.dataset}/teachers/{e.teacher}/anchors.h5"
+            for e in EXPERIMENTS.values()
+        ],
+
+
+rule distilled:
+    input:
+        expand(
+            "results/experiments/{experiment}/seed{seed}/student",
+            experiment=EXPERIMENTS,
+            seed=CONFIG.seeds,
+        ),

@@ -1,0 +1,1 @@
+"""COMODO: distil what a frozen video model knows into an IMU encoder, without labels."""

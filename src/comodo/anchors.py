@@ -1,0 +1,71 @@
+"""Anchors: one teacher embedding per class, against which zero-shot classification compares."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Final
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from comodo.files import atomic
+from comodo.store import open_store, read_rows
+
+ANCHOR_RULES: Final = ("first", "medoid", "mean")
+"""first: the first val clip of the class (as published); medoid: its most central val clip; mean: all its val clips."""
+
+
+def unit(rows: NDArray[Any]) -> NDArray[Any]:
+    """Rows (N, D) scaled to unit length."""
+    scaled: NDArray[Any] = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-12)
+    return scaled
+
+
+def anchor_members(embeddings: NDArray[np.float32], labels: NDArray[np.object_], rule: str) -> dict[str, list[int]]:
+    """Rows of `embeddings` (N, D) that make each class's anchor under a rule, by class in sorted order."""
+    members = {}
+    for label in sorted(set(labels)):
+        rows = np.flatnonzero(labels == label)
+        if rule == "first":
+            rows = rows[:1]
+        elif rule == "medoid":
+            own = unit(embeddings[rows])
+            rows = rows[[int(np.argmax(own @ own.sum(axis=0)))]]
+        members[label] = rows.tolist()
+    return members
+
+
+def select_anchors(store: Path, target: Path) -> None:
+    """Write every rule's anchors from the val clips of a store.
+
+    The HDF5 file has one group per rule: `embedding` (C, D) float32, `label` (C,), and `clips` (C,), the ids of the
+    clips that made each anchor, separated by newlines.
+
+    Raises:
+        ValueError: when the store has no val clip, or a train class none.
+    """
+    with open_store(store) as file:
+        rows = read_rows(file)
+        val = np.flatnonzero(rows["split"] == "val")
+        missing = sorted(set(rows["label"]) - set(rows["label"].iloc[val]))
+        if missing:
+            raise ValueError(
+                f"{store}: no val clip of {', '.join(missing)}: anchors need one clip of every class in split val"
+            )
+        embeddings = file["embedding"][val]
+    labels = rows["label"].to_numpy(object)[val]
+    clips = rows["clip"].to_numpy(object)[val]
+    with atomic(target) as partial, h5py.File(partial, "w") as out:
+        for rule in ANCHOR_RULES:
+            members = anchor_members(embeddings, labels, rule)
+            group = out.create_group(rule)
+            group["embedding"] = np.stack([embeddings[own].mean(axis=0) for own in members.values()])
+            group["label"] = list(members)
+            group["clips"] = ["\n".join(clips[own]) for own in members.values()]
+
+
+def nearest_anchor(embeddings: NDArray[np.float32], anchors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Cosine similarity (N, C) of embeddings (N, D) to anchors (C, D)."""
+    similarity: NDArray[np.float32] = unit(embeddings) @ unit(anchors).T
+    return similarity

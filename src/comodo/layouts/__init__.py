@@ -1,0 +1,244 @@
+"""How datasets lie on disk: one module per layout behind the small protocol `Layout`.
+
+A layout lists its recordings from split files alone (Snakemake does this each time it parses the workflow, so nothing
+here imports more than the standard library) and reads the raw IMU of one recording at a time.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+from urllib.parse import quote
+
+from comodo.config import SPLITS, DatasetSettings
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+    from numpy.typing import NDArray
+
+
+class LayoutError(ValueError):
+    """A dataset that cannot be listed; one line that names the file, the config key and the remedy."""
+
+
+class ImuError(Exception):
+    """IMU of one recording that cannot be used; `reason` is a key of `comodo.clips.REASONS`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One video with its IMU, one label, one split."""
+
+    id: str
+    split: str  # "train", "val" or "test"
+    label: str
+    video: Path
+    imu: Path  # the same as `video` where the camera file holds the IMU
+    group: str = ""  # session or subject, "" where unknown
+    start_s: float = 0.0  # the part of the video file that is this recording
+    end_s: float | None = None
+
+
+@dataclass(slots=True)
+class ImuSamples:
+    """Raw IMU of one component, in file order and uncleaned (NaN allowed); float64.
+
+    Times are seconds relative to the first frame of the recording's video; NaN where the file has none. Give the same
+    array as `accel_t` and `gyro_t` where the two sensors share a clock.
+    """
+
+    accel_t: NDArray[np.float64]  # (Na,) s
+    accel: NDArray[np.float64]  # (3, Na) m/s²
+    gyro_t: NDArray[np.float64]  # (Ng,) s
+    gyro: NDArray[np.float64]  # (3, Ng) rad/s
+
+
+class Layout(Protocol):
+    """A reader of raw data."""
+
+    def recordings(self) -> list[Recording]:
+        """List all recordings from split files; opens no media. Raises `LayoutError`."""
+        ...
+
+    def read_imu(self, recording: Recording) -> list[ImuSamples]:
+        """Read the raw IMU of a recording, one entry per component. Raises `ImuError`."""
+        ...
+
+
+def open_layout(name: str, settings: DatasetSettings) -> Layout:
+    """Make the reader of the dataset called `name` in the config (`datasets.<name>` stands in error messages)."""
+    if settings.layout == "ego4d":
+        from comodo.layouts.ego4d import Ego4D
+
+        return Ego4D(name, settings)
+    from comodo.layouts.table import Table
+
+    return Table(name, settings)
+
+
+def shard_of(recording_id: str, shards: int) -> int:
+    """Which of `shards` jobs handles a recording: the same on every machine and in every process."""
+    return int.from_bytes(hashlib.sha256(_bytes(recording_id)).digest()[:8], "big") % shards
+
+
+def safe_name(recording_id: str) -> str:
+    """Turn any id into a file name and HDF5 key: ASCII letters, digits and `_-.%~`, no leading dot, ≤ 200 characters.
+
+    Different ids get different names (on file systems that tell cases apart); long ones end in a digest.
+    """
+    name = quote(_bytes(recording_id), safe="").replace("~", "%7E") or "%"
+    if name.startswith("."):
+        name = "%2E" + name[1:]
+    if len(name) > 200:
+        name = f"{name[:120]}~{hashlib.sha256(_bytes(recording_id)).hexdigest()}"
+    return name
+
+
+def fingerprint(recordings: Iterable[Recording]) -> str:
+    """Digest of which raw files the recordings use and of each file's size and mtime: one `stat` per file.
+
+    A missing or unreadable file counts as "missing", so that its later arrival changes the digest. The cut
+    (`start_s`, `end_s`) is part of it; label and split are not.
+    """
+    digest = hashlib.sha256()
+    stats: dict[Path, str] = {}
+    for recording in recordings:
+        for path in (recording.video, recording.imu):
+            if path not in stats:
+                stats[path] = _stat(path)
+        fields = (recording.id, recording.video, stats[recording.video], recording.imu, stats[recording.imu])
+        digest.update(repr((*map(str, fields), recording.start_s, recording.end_s)).encode("utf-8", "surrogatepass"))
+    return digest.hexdigest()
+
+
+def read_split_files(folder: Path, key: str = "splits") -> list[tuple[str, str, str]]:
+    """Read `train.txt`, `val.txt` and `test.txt` (lines of `id<TAB>label`) as (id, label, split), in file order.
+
+    This is the format of the published Ego4D and EgoExo4D splits. `key` is the config key named in errors.
+
+    Raises
+    ------
+    LayoutError
+        A file is missing, empty or malformed, or the splits are unsound (see `check_splits`).
+    """
+    rows = []
+    for split in SPLITS:
+        path = folder / f"{split}.txt"
+        lines = read_text(path, key).splitlines()
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            recording_id, _, label = (part.strip() for part in line.partition("\t"))
+            if not recording_id or not label:
+                raise LayoutError(f"{path}:{number}: {line[:80]!r} is not `id<TAB>label` (config key {key})")
+            rows.append((recording_id, label, split))
+    check_splits(rows, folder, key)
+    return rows
+
+
+def check_splits(rows: Sequence[tuple[str, str, str]], source: Path, key: str) -> None:
+    """Check (id, label, split) rows; `source` and `key` are the file or folder and the config key to name.
+
+    Raises
+    ------
+    LayoutError
+        A split is empty, an id is listed twice or in two splits, train holds a single class, or val or test hold a
+        label that train does not.
+    """
+    where = f"{source} (config key {key})"
+    seen: dict[str, str] = {}
+    labels: dict[str, set[str]] = {split: set() for split in SPLITS}
+    for recording_id, label, split in rows:
+        if recording_id in seen:
+            place = f"twice in {split}" if seen[recording_id] == split else f"in {seen[recording_id]} and in {split}"
+            raise LayoutError(f"{where}: recording {recording_id!r} is listed {place}; list it once")
+        seen[recording_id] = split
+        labels[split].add(label)
+    for split in SPLITS:
+        if not labels[split]:
+            raise LayoutError(f"{where}: no recording in split {split!r}; each of train, val and test needs some")
+    if len(labels["train"]) < 2:
+        only = next(iter(labels["train"]))
+        raise LayoutError(f"{where}: train holds a single class, {only!r}; two or more are needed to tell apart")
+    for split in SPLITS[1:]:
+        unknown = sorted(labels[split] - labels["train"])
+        if unknown:
+            named = ", ".join(map(repr, unknown[:5])) + (" …" if len(unknown) > 5 else "")
+            raise LayoutError(f"{where}: {split} holds labels that train does not: {named}; relabel or move them")
+
+
+def read_text(path: Path, key: str) -> str:
+    """Read a UTF-8 file that the config names, with or without a byte order mark. Raises `LayoutError`."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise LayoutError(f"{path} does not exist: put the file there or correct config key {key}") from None
+    except (OSError, ValueError) as error:
+        raise LayoutError(f"{path} cannot be read ({error}): see config key {key}") from None
+
+
+def check_root(settings: DatasetSettings, key: str) -> Path:
+    """Return the folder of raw data. Raises `LayoutError` where there is none."""
+    root = Path(settings.root)
+    if not root.is_dir():
+        raise LayoutError(f"{root} is not a folder: unpack the raw data there or correct config key {key}")
+    return root
+
+
+def read_imu_csv(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
+    """Read columns of an IMU csv as float64; empty cells, `NULL` and `NaN` become NaN.
+
+    Byte order marks and CRLF are fine. Raises `ImuError` where the file or a column is missing, a cell is no number,
+    or a required column holds nothing.
+    """
+    import pandas as pd
+
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = file.readline()
+    except FileNotFoundError:
+        raise ImuError("imu_missing_file", f"{path} does not exist") from None
+    except (OSError, ValueError) as error:
+        raise ImuError("imu_unreadable", f"{path} cannot be read: {error}") from None
+    names = [name.strip() for name in next(csv.reader([header]), [])]
+    if not names:
+        raise ImuError("imu_empty", f"{path} is empty")
+    missing = [name for name in required if name not in names]
+    if missing:
+        hint = "; it is separated by ';', not ','" if header.count(";") > header.count(",") else ""
+        raise ImuError("imu_missing_column", f"{path} has no column {', '.join(missing)}{hint}")
+    wanted = [name for name in (*required, *optional) if name in names]
+    try:
+        table = pd.read_csv(
+            path, header=None, names=names, skiprows=1, usecols=wanted, index_col=False, dtype="float64", engine="c"
+        )
+    except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
+        raise ImuError("imu_bad_number", f"{path}: {' '.join(str(error).split())}") from None
+    if table.empty:
+        raise ImuError("imu_empty", f"{path} holds a header and no samples")
+    for name in required:
+        if not table[name].notna().any():
+            raise ImuError("imu_empty_column", f"{path}: column {name} holds no number")
+    return table
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _stat(path: Path) -> str:
+    try:
+        stat = os.stat(path)
+    except (OSError, ValueError):  # ValueError: a null byte in the id
+        return "missing"
+    return f"{stat.st_size} {stat.st_mtime_ns}"

@@ -1,0 +1,177 @@
+"""Anyone's own recordings: a csv with one row per recording.
+
+Columns `recording, split, label, video, imu` and, where wanted, `group, start_s, end_s`. Paths are relative to the
+dataset's `root`. An empty `imu` means that the camera file holds the IMU (GoPro, Insta360, DJI, Sony: read by
+telemetry-parser); else it is a csv whose columns, units and clock the config key `imu.csv` describes. With `start_s` and
+`end_s` (seconds of the video file) several recordings can be cut out of one file.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import defaultdict
+from pathlib import Path
+
+from comodo.config import SPLITS, DatasetSettings
+from comodo.layouts import (
+    ImuError,
+    ImuSamples,
+    LayoutError,
+    Recording,
+    check_root,
+    check_splits,
+    read_imu_csv,
+    read_text,
+)
+
+COLUMNS = ("recording", "split", "label", "video", "imu")
+TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+STANDARD_GRAVITY = 9.80665  # m/s² per g
+
+
+class Table:
+    """Reader of the table layout."""
+
+    def __init__(self, name: str, settings: DatasetSettings) -> None:
+        self.key = f"datasets.{name}"
+        self.settings = settings
+
+    def recordings(self) -> list[Recording]:
+        """List the rows of the table. Raises `LayoutError`."""
+        root = check_root(self.settings, f"{self.key}.root")
+        path = Path(self.settings.table or "")
+        reader = csv.DictReader(io.StringIO(read_text(path, f"{self.key}.table"), newline=""))
+        names = [name.strip() for name in reader.fieldnames or ()]
+        reader.fieldnames = names
+        missing = [column for column in COLUMNS if column not in names]
+        if missing:
+            hint = "; it is separated by ';', not ','" if any(";" in name for name in names) else ""
+            where = f"{path} (config key {self.key}.table)"
+            raise LayoutError(f"{where}: no column {', '.join(missing)}{hint}; needed are {', '.join(COLUMNS)}")
+        recordings = [self._recording(row, root, f"{path}:{reader.line_num}") for row in reader]
+        check_splits([(r.id, r.label, r.split) for r in recordings], path, f"{self.key}.table")
+        self._check_cuts(recordings, path)
+        return recordings
+
+    def _recording(self, row: dict[str, str | None], root: Path, where: str) -> Recording:
+        cells = {name: (value or "").strip() for name, value in row.items() if isinstance(value, str) or value is None}
+        for column in ("recording", "split", "label", "video"):
+            if not cells[column]:
+                raise LayoutError(f"{where}: the cell {column!r} is empty (config key {self.key}.table)")
+        if cells["split"] not in SPLITS:
+            raise LayoutError(f"{where}: split {cells['split']!r} is none of {', '.join(SPLITS)} ({self.key}.table)")
+        if cells["imu"] and self.settings.imu.csv is None:
+            raise LayoutError(f"{where}: {cells['imu']} is a csv: describe its columns in config key {self.key}.imu.csv")
+        start, end = (self._seconds(cells.get(column, ""), column, where) for column in ("start_s", "end_s"))
+        if end is not None and end <= (start or 0.0):
+            raise LayoutError(f"{where}: end_s {end:g} is not after start_s {start or 0:g} (config key {self.key}.table)")
+        video = root / cells["video"]
+        return Recording(
+            id=cells["recording"],
+            split=cells["split"],
+            label=cells["label"],
+            video=video,
+            imu=root / cells["imu"] if cells["imu"] else video,
+            group=cells.get("group", ""),
+            start_s=start or 0.0,
+            end_s=end,
+        )
+
+    def _seconds(self, cell: str, column: str, where: str) -> float | None:
+        if not cell:
+            return None
+        try:
+            value = float(cell)
+        except ValueError:
+            value = math.nan
+        if not (math.isfinite(value) and value >= 0):
+            raise LayoutError(f"{where}: {column} {cell!r} is not a number of seconds ≥ 0 (config key {self.key}.table)")
+        return value
+
+    def _check_cuts(self, recordings: list[Recording], path: Path) -> None:
+        """Refuse footage that lies in two splits under two names."""
+        by_file = defaultdict(list)
+        for recording in recordings:
+            by_file[recording.video].append(recording)
+        for cuts in by_file.values():
+            cuts.sort(key=lambda cut: cut.start_s)
+            # Against the cut that reaches furthest so far, one per split.
+            furthest: dict[str, Recording] = {}
+            for cut in cuts:
+                for split, other in furthest.items():
+                    if split != cut.split and _end(other) > cut.start_s:
+                        raise LayoutError(
+                            f"{path} (config key {self.key}.table): {other.id!r} in {split} and {cut.id!r} in {cut.split} "
+                            f"share footage of {cut.video}; correct start_s and end_s, or put them in one split"
+                        )
+                if cut.split not in furthest or _end(cut) > _end(furthest[cut.split]):
+                    furthest[cut.split] = cut
+
+    def read_imu(self, recording: Recording) -> list[ImuSamples]:
+        """Read the IMU of a recording from its csv or its camera file, cut to [start_s, end_s). Raises `ImuError`."""
+        samples = _read_camera(recording.video) if recording.imu == recording.video else self._read_csv(recording.imu)
+        if recording.start_s == 0 and recording.end_s is None:
+            return [samples]
+        return [_cut(samples, recording.start_s, _end(recording))]
+
+    def _read_csv(self, path: Path) -> ImuSamples:
+        import numpy as np
+
+        columns = self.settings.imu.csv
+        assert columns is not None  # recordings() has seen to it
+        clock = () if columns.time is None else (columns.time,)
+        table = read_imu_csv(path, (*clock, *columns.accel, *columns.gyro))
+        if columns.time is None:
+            time = np.arange(len(table)) / (columns.rate_hz or 1.0)
+        else:
+            time = table[columns.time].to_numpy() * TIME_UNITS[columns.time_unit]
+        accel = table[list(columns.accel)].to_numpy().T * (STANDARD_GRAVITY if columns.accel_unit == "g" else 1.0)
+        gyro = table[list(columns.gyro)].to_numpy().T * (math.pi / 180 if columns.gyro_unit == "deg/s" else 1.0)
+        return ImuSamples(accel_t=time, accel=accel, gyro_t=time, gyro=gyro)
+
+
+def _end(recording: Recording) -> float:
+    return math.inf if recording.end_s is None else recording.end_s
+
+
+def _cut(samples: ImuSamples, start: float, end: float) -> ImuSamples:
+    """Keep [start, end) and count time from `start`. Samples without a time go."""
+    accel = (samples.accel_t >= start) & (samples.accel_t < end)
+    gyro = (samples.gyro_t >= start) & (samples.gyro_t < end)
+    return ImuSamples(
+        accel_t=samples.accel_t[accel] - start,
+        accel=samples.accel[:, accel],
+        gyro_t=samples.gyro_t[gyro] - start,
+        gyro=samples.gyro[:, gyro],
+    )
+
+
+def _read_camera(path: Path) -> ImuSamples:
+    """Read the IMU that a camera wrote into its video file; accel m/s², gyro deg/s there.
+
+    telemetry-parser spreads the samples evenly over the whole stream: a GoPro's one-second payloads hold 171 samples in
+    one second and 216 in the next, though the sensor runs at a constant rate. Where the sensors' rates differ, an entry
+    lacks one of them.
+    """
+    import numpy as np
+    import telemetry_parser
+
+    if not path.exists():
+        raise ImuError("imu_missing_file", f"{path} does not exist")
+    try:
+        entries = telemetry_parser.Parser(str(path)).normalized_imu()
+    except Exception as error:  # the library raises nothing narrower
+        raise ImuError("imu_unreadable", f"{path} holds no IMU that telemetry-parser can read: {error}") from None
+
+    def sensor(name: str) -> tuple[np.ndarray, np.ndarray]:
+        found = [(entry["timestamp_ms"] / 1000, *entry[name]) for entry in entries if entry.get(name) is not None]
+        if not found:
+            raise ImuError("imu_empty_column", f"{path} holds no {name} samples")
+        values = np.asarray(found, dtype=np.float64).T
+        return values[0], values[1:]
+
+    accel_t, accel = sensor("accl")
+    gyro_t, gyro = sensor("gyro")
+    return ImuSamples(accel_t=accel_t, accel=accel, gyro_t=gyro_t, gyro=gyro * (math.pi / 180))

@@ -1,0 +1,18 @@
+"""Teachers (frozen video models), students (IMU encoders) and the projection heads between them."""
+
+from comodo.models.projection import ProjectionHead, named_seed, new_head, project_teacher
+from comodo.models.students import Student, load_student, new_student, save_student
+from comodo.models.teachers import Teacher, load_teacher
+
+__all__ = [
+    "ProjectionHead",
+    "Student",
+    "Teacher",
+    "load_student",
+    "load_teacher",
+    "named_seed",
+    "new_head",
+    "new_student",
+    "project_teacher",
+    "save_student",
+]

@@ -1,0 +1,50 @@
+"""The projection heads that follow teacher and student during distillation, and where fresh weights come from."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def named_seed(seed: int, name: str) -> int:
+    """A seed for one named use of randomness, so that a new use never shifts an old one."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big") >> 1
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Weights made within are drawn from `seed`; the global generator is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(seed)
+        yield
+
+
+class ProjectionHead(nn.Sequential):
+    """Linear → BatchNorm → GELU → Linear, from (B, in_dim) to (B, out_dim)."""
+
+    def __init__(self, in_dim: int, hidden: int, out_dim: int) -> None:
+        """Make a head with fresh weights from the global generator; `new_head` takes a seed."""
+        super().__init__(nn.Linear(in_dim, hidden), nn.BatchNorm1d(hidden), nn.GELU(), nn.Linear(hidden, out_dim))
+        self.in_dim, self.hidden, self.out_dim = in_dim, hidden, out_dim
+
+
+def new_head(in_dim: int, hidden: int, out_dim: int, *, seed: int, name: str) -> ProjectionHead:
+    """Return a head whose weights depend on seed, name and sizes only; names: `teacher`, `student`."""
+    with seeded(named_seed(seed, f"{name} projection")):
+        return ProjectionHead(in_dim, hidden, out_dim)
+
+
+@torch.no_grad()
+def project_teacher(embeddings: Tensor, head: nn.Module, rows: int = 4096) -> Tensor:
+    """Project pooled teacher embeddings (N, D) to unit length (N, d), as targets.
+
+    The head is random, never trained, and in eval mode: it makes the widths of teacher and student meet. `rows` are
+    projected at once, which bounds the memory.
+    """
+    head.eval()
+    return torch.cat([F.normalize(head(part), dim=1) for part in embeddings.split(rows)])

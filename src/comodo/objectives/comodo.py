@@ -1,0 +1,97 @@
+"""COMODO: the student shall see the queue as the teacher sees it (Chen et al. 2025, arXiv:2503.07259)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from comodo.queue import EmbeddingQueue
+
+
+class ComodoLoss(nn.Module):
+    """Cross entropy between the teacher's and the student's similarity to queue and batch.
+
+    With `Q' = [Q; z_v]` for unit teacher embeddings `z_v` and unit-scaled student embeddings `z_x` (both B × d):
+
+        p_v = softmax(z_v·Q'ᵀ / τ_t),   log p_x = log_softmax(z_x·Q'ᵀ / τ_s),   loss = −Σ p_v·log p_x / B
+
+    Afterwards the batch is pushed: `Q = Q'[B:]`. The teacher gets no gradient.
+
+    Args:
+        queue: an `EmbeddingQueue`, or the unit embeddings (K, d) it starts with, oldest first.
+        teacher_temperature: τ_t.
+        student_temperature: τ_s.
+    """
+
+    def __init__(
+        self,
+        queue: EmbeddingQueue | Tensor,
+        teacher_temperature: float = 0.1,
+        student_temperature: float = 0.05,
+    ) -> None:
+        """Start from a queue."""
+        super().__init__()
+        self.memory = queue if isinstance(queue, EmbeddingQueue) else EmbeddingQueue(queue)
+        self.teacher_temperature = teacher_temperature
+        self.student_temperature = student_temperature
+
+    @property
+    def queue(self) -> Tensor:
+        """The teacher embeddings (K, d) in the queue, oldest first; a copy."""
+        return self.memory.ordered
+
+    def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
+        """Return the loss of a batch and push its teacher embeddings.
+
+        Args:
+            student: (B, d) projected student embeddings of any length.
+            teacher: (B, d) projected teacher embeddings of unit length.
+        """
+        if student.shape != teacher.shape:
+            raise ValueError(f"student {tuple(student.shape)} and teacher {tuple(teacher.shape)} differ in shape")
+        teacher = teacher.detach()
+        loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
+            F.normalize(student, dim=1), teacher, self.memory.rows, self.teacher_temperature, self.student_temperature
+        )
+        self.memory.push(teacher)
+        return loss
+
+
+class _CrossEntropy(torch.autograd.Function):
+    """The loss with its closed-form gradient, `(p_x − p_v)·Q' / (B·τ_s)`, taken before the queue moves on.
+
+    Autograd would keep the queue for the backward pass, and the push overwrites it in place. The order of the keys
+    does not matter to a softmax, so the ring is used as it lies.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, student: Tensor, teacher: Tensor, queue: Tensor, teacher_temperature: float, student_temperature: float
+    ) -> Tensor:
+        log_p_student = _scores(student, queue, teacher).div_(student_temperature).log_softmax(dim=1)
+        p_teacher = _scores(teacher, queue, teacher).div_(teacher_temperature).softmax(dim=1)
+        batch = len(student)
+        loss = -torch.dot(p_teacher.flatten(), log_p_student.flatten()) / batch
+        if ctx.needs_input_grad[0]:
+            slope = log_p_student.exp_().sub_(p_teacher)
+            gradient = slope[:, : len(queue)] @ queue + slope[:, len(queue) :] @ teacher
+            ctx.save_for_backward(gradient / (batch * student_temperature))
+        return loss
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return upstream * gradient, None, None, None, None
+
+
+def _scores(queries: Tensor, queue: Tensor, batch: Tensor) -> Tensor:
+    """Similarity (B, K + B) of queries to the queue and to the batch, without joining the two."""
+    scores = queries.new_empty(len(queries), len(queue) + len(batch))
+    torch.mm(queries, queue.T, out=scores[:, : len(queue)])
+    torch.mm(queries, batch.T, out=scores[:, len(queue) :])
+    return scores

@@ -1,0 +1,66 @@
+"""Which recordings a job handles, and digests by which Snakemake notices that they changed.
+
+Both are pure functions of the config, the (small) split files and one `stat` per raw file, evaluated when the
+workflow is parsed: the job graph is known before any media file is opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from functools import cache
+from pathlib import Path
+
+from comodo.config import DatasetSettings
+from comodo.layouts import Recording, fingerprint, open_layout, shard_of
+
+AS_SIMULATED = "as simulated"
+
+
+def recordings_of(dataset: str, settings: DatasetSettings, shard: int | None = None) -> list[Recording]:
+    """Recordings of a dataset, or of one of its shards, in the order of the split files."""
+    every = _recordings(dataset, settings.model_dump_json())
+    return [r for r in every if shard is None or shard_of(r.id, settings.shards) == shard]
+
+
+@cache
+def _recordings(dataset: str, settings: str) -> list[Recording]:
+    return open_layout(dataset, DatasetSettings.model_validate_json(settings)).recordings()
+
+
+def raw_state(dataset: str, settings: DatasetSettings, shard: int | None, marker: Path | None) -> str:
+    """Digest of a shard's raw files: paths, sizes, modification times.
+
+    Simulated data do not exist when the workflow is first parsed. Until somebody touches them their digest is a
+    constant, and the marker of the rule that makes them is an ordinary input.
+    """
+    if marker is not None:
+        touched = _touched(Path(settings.root), marker)
+        if not touched or not touched & {p for r in recordings_of(dataset, settings, shard) for p in (r.video, r.imu)}:
+            return AS_SIMULATED
+    return fingerprint(recordings_of(dataset, settings, shard))
+
+
+def labelled_state(dataset: str, settings: DatasetSettings, shard: int | None, marker: Path | None) -> str:
+    """Digest of a shard's recordings as the split files describe them: ids, splits, labels, groups."""
+    if marker is not None and not any(path.suffix == ".txt" for path in _touched(Path(settings.root), marker)):
+        return AS_SIMULATED
+    rows = [[r.id, r.split, r.label, r.group] for r in recordings_of(dataset, settings, shard)]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
+def _touched(root: Path, marker: Path) -> set[Path]:
+    """Files of a simulated dataset that are no longer as the simulator left them."""
+    if not marker.exists():
+        return set()
+    files: dict[str, list[int]] = json.loads(marker.read_text())["files"]
+    return {root / name for name, state in files.items() if _state(root / name) != state}
+
+
+def _state(path: Path) -> list[int]:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return []
+    return [found.st_size, found.st_mtime_ns]

@@ -1,0 +1,277 @@
+"""A simulated data set in the Ego4D layout: mp4, IMU csv, metadata json and split files.
+
+Layout and csv columns follow Ego4D's documentation (docs/data/imu.md and metadata.md of EGO4D/docs).
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import partial
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from comodo.config import SPLITS, SimulateSettings
+from comodo.files import atomic
+from comodo.simulate.scene import FAMILIES, make_scene, render
+from comodo.simulate.sensors import Imu, simulate_imu
+from comodo.simulate.trajectory import (
+    ACTIVITIES,
+    Array,
+    Subject,
+    Trajectory,
+    make_subject,
+    simulate_trajectory,
+    trajectory_from_imu,
+)
+
+VERSION = 1  # raise when the same settings give other data
+FAMILY_MATCHES = 0.75  # share of recordings that take place where their activity usually does
+DESCRIPTION = "simulated by comodo"  # how a folder of ours is told from real data
+IMU_COLUMNS = (
+    "component_idx,component_timestamp_ms,canonical_timestamp_ms,gyro_x,gyro_y,gyro_z,accl_x,accl_y,accl_z"
+)
+
+
+@dataclass(frozen=True)
+class Take:
+    """One recording to be made."""
+
+    uid: str
+    split: str
+    subject: int  # unique over splits
+    label: str
+    scenario: str
+    family: str  # of scenes where the label is at home
+    entropy: tuple[int, ...]  # of the subject's random numbers; the recording's add the label's number
+    label_id: int
+    recorded: Path | None = None  # an IMU file that drives the rig
+
+    def rng(self) -> np.random.Generator:
+        """The recording's own random numbers."""
+        return np.random.default_rng([*self.entropy, self.label_id + 1])
+
+
+class Simulated(NamedTuple):
+    """A recording in memory: frames (n, size, size, 3) uint8, its IMU, its label and its subject."""
+
+    frames: NDArray[np.uint8]
+    imu: Imu
+    label: str
+    subject: int
+
+
+def takes(settings: SimulateSettings, stream: int = 0) -> list[Take]:
+    """All recordings of a world, subject by subject.
+
+    Args:
+        settings: the world.
+        stream: worlds of different streams share no subject and no place, whatever their seeds.
+
+    Raises:
+        ValueError: `trajectory_imu` does not hold the recordings that the settings ask for.
+    """
+    counts = (settings.train_subjects, settings.val_subjects, settings.test_subjects)
+    recorded = _recorded(settings, sum(counts)) if settings.trajectory_imu is not None else None
+    if recorded is None:
+        kinds = [(a.name, a.scenario, a.family) for a in list(ACTIVITIES.values())[: settings.activities]]
+    else:
+        families = list(FAMILIES)
+        kinds = [(name, name, families[i % len(families)]) for i, name in enumerate(recorded)]
+    world, subject = [], 0
+    for split_id, (split, count) in enumerate(zip(SPLITS, counts, strict=True)):
+        for number in range(count):
+            for label_id, (label, scenario, family) in enumerate(kinds):
+                entropy = (settings.seed, stream, split_id, number)
+                source = recorded[label][subject] if recorded is not None else None
+                uid = f"s{subject:03d}-{label}"
+                world.append(Take(uid, split, subject, label, scenario, family, entropy, label_id, source))
+            subject += 1
+    return world
+
+
+def stage(take: Take, settings: SimulateSettings) -> tuple[Subject, Trajectory, np.random.Generator]:
+    """Who moves, how, and the generator that draws what comes next."""
+    subject, rng = make_subject(np.random.default_rng(take.entropy)), take.rng()
+    if take.recorded is None:
+        trajectory = simulate_trajectory(ACTIVITIES[take.label], subject, settings.duration_s, rng)
+    else:
+        imu = read_imu_csv(take.recorded)
+        trajectory = trajectory_from_imu(imu.times, imu.accel, imu.times, imu.gyro)
+    return subject, trajectory, rng
+
+
+def film(
+    take: Take, settings: SimulateSettings, trajectory: Trajectory, times: Array, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Frames (n, size, size, 3) at those times, in a place drawn for this recording."""
+    family = take.family if rng.random() < FAMILY_MATCHES else str(rng.choice(list(FAMILIES)))
+    return render(trajectory, make_scene(FAMILIES[family], trajectory, rng), times, settings.size)
+
+
+def simulate_recordings(settings: SimulateSettings, stream: int = 0) -> Iterator[Simulated]:
+    """Recordings of a world, one by one, in memory."""
+    for take in takes(settings, stream):
+        yield _simulate(take, settings)
+
+
+def _simulate(take: Take, settings: SimulateSettings) -> Simulated:
+    subject, trajectory, rng = stage(take, settings)
+    if take.recorded is None:
+        imu, duration = simulate_imu(trajectory, rng, subject), settings.duration_s
+    else:
+        imu = read_imu_csv(take.recorded)
+        duration = min(settings.duration_s, float(imu.times[-1]))
+    times = np.arange(round(duration * settings.fps)) / settings.fps
+    return Simulated(film(take, settings, trajectory, times, rng), imu, take.label, take.subject)
+
+
+def write_dataset(settings: SimulateSettings, root: Path, marker: Path, workers: int = 1) -> None:
+    """Write the raw files of a simulated data set, then `marker`, which says what they are.
+
+    Same settings, same bytes, however many workers. The folder appears as a whole; one of older settings is replaced.
+
+    Args:
+        settings: the world.
+        root: receives full_scale/<uid>.mp4, imu/<uid>.csv, ego4d.json and splits/.
+        marker: json: the settings and, for every file, its path relative to `root`, size in bytes and mtime_ns.
+        workers: processes.
+
+    Raises:
+        ValueError: `root` holds something that this function did not write.
+    """
+    _refuse_foreign(root)
+    world = takes(settings)
+    with atomic(root) as folder:
+        for name in ("full_scale", "imu", "splits"):
+            (folder / name).mkdir(parents=True)
+        # forked, not spawned: the caller's main module may be a script that must not run again
+        context = multiprocessing.get_context("fork")
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            done = pool.map(partial(_write_recording, settings=settings, folder=folder), world, chunksize=4)
+            videos = list(tqdm(done, total=len(world), desc="simulate", unit="recording"))
+        metadata = {"date": "", "version": f"simulate-{VERSION}", "description": DESCRIPTION, "videos": videos}
+        (folder / "ego4d.json").write_text(json.dumps(metadata, indent=1) + "\n")
+        for split in SPLITS:
+            lines = [f"{take.uid}\t{take.label}\n" for take in world if take.split == split]
+            (folder / "splits" / f"{split}.txt").write_text("".join(lines))
+    files = []
+    for path in sorted(root.rglob("*")):
+        if path.is_file() and path != marker:
+            stat = path.stat()
+            files.append({"path": str(path.relative_to(root)), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns})
+    with atomic(marker) as temporary:
+        content = {"version": VERSION, "settings": settings.model_dump(mode="json"), "files": files}
+        temporary.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def _write_recording(take: Take, settings: SimulateSettings, folder: Path) -> dict[str, object]:
+    """Write one mp4 and one csv; return the recording's entry in ego4d.json."""
+    recording = _simulate(take, settings)
+    write_video(folder / "full_scale" / f"{take.uid}.mp4", recording.frames, settings.fps)
+    csv = folder / "imu" / f"{take.uid}.csv"
+    if take.recorded is None:
+        write_imu_csv(csv, recording.imu)
+    else:
+        shutil.copyfile(take.recorded, csv)
+    n_frames = len(recording.frames)
+    return {
+        "video_uid": take.uid,
+        "duration_sec": n_frames / settings.fps,
+        "scenarios": [take.scenario],
+        "video_metadata": {
+            "fps": settings.fps,
+            "num_frames": n_frames,
+            "video_codec": "h264",
+            "display_resolution_width": settings.size,
+            "display_resolution_height": settings.size,
+            "mp4_duration_sec": n_frames / settings.fps,
+            "video_start_sec": 0.0,
+            "video_duration_sec": n_frames / settings.fps,
+        },
+        "fb_participant_id": take.subject,
+        "is_stereo": False,
+        "has_imu": True,
+        "has_gaze": False,
+    }
+
+
+def write_video(path: Path, frames: NDArray[np.uint8], fps: float) -> None:
+    """Encode frames (n, height, width, 3) as H.264, the same bytes each time."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
+        stream.height, stream.width = frames.shape[1:3]
+        stream.pix_fmt = "yuv420p"
+        stream.options = {"preset": "superfast", "crf": "18", "threads": "1"}
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        container.mux(stream.encode())
+
+
+def write_imu_csv(path: Path, imu: Imu) -> None:
+    """Write an IMU file with Ego4D's columns; one component that starts with the video."""
+    import pyarrow
+    from pyarrow import csv
+
+    ms = np.round(imu.times * 1000, 4)
+    component = np.zeros(len(ms), np.int64)
+    columns = [component, ms, ms, *np.round(imu.gyro, 6), *np.round(imu.accel, 5)]
+    table = pyarrow.table(columns, names=IMU_COLUMNS.split(","))
+    with path.open("wb") as stream:
+        stream.write(IMU_COLUMNS.encode() + b"\n")
+        csv.write_csv(table, stream, csv.WriteOptions(include_header=False))
+
+
+def read_imu_csv(path: Path) -> Imu:
+    """Read an IMU file with Ego4D's columns: sorted by time, rows without a number dropped.
+
+    Raises:
+        ValueError: a column is missing.
+    """
+    import pandas
+
+    table = pandas.read_csv(path)
+    names = ["canonical_timestamp_ms", *IMU_COLUMNS.split(",")[3:]]
+    missing = [name for name in names if name not in table]
+    if missing:
+        raise ValueError(f"{path}: no column {', '.join(missing)}; Ego4D's are {IMU_COLUMNS}")
+    values = table[names].apply(pandas.to_numeric, errors="coerce").to_numpy(np.float64)
+    values = values[np.isfinite(values).all(axis=1)]
+    values = values[np.unique(values[:, 0], return_index=True)[1]]
+    return Imu(values[:, 0] / 1000, values[:, 4:].T, values[:, 1:4].T)
+
+
+def _recorded(settings: SimulateSettings, subjects: int) -> dict[str, list[Path]]:
+    """Recorded IMU files by label: `<trajectory_imu>/<label>/<subject>.csv`, the same subjects for each label."""
+    folder = Path(str(settings.trajectory_imu))
+    found = {kind.name: sorted(kind.glob("*.csv")) for kind in sorted(folder.glob("*/"))}
+    labels = [name for name, files in found.items() if files][: settings.activities]
+    if len(labels) < 2:
+        raise ValueError(f"simulate.trajectory_imu: {folder} needs two folders <label>/ of csv files or more")
+    names = sorted(set.intersection(*({path.name for path in found[label]} for label in labels)))
+    if len(names) < subjects:
+        raise ValueError(
+            f"simulate.trajectory_imu: {folder} has {len(names)} subjects with a csv of every label, "
+            f"the settings ask for {subjects} (train, val and test subjects)"
+        )
+    return {label: [folder / label / name for name in names[:subjects]] for label in labels}
+
+
+def _refuse_foreign(root: Path) -> None:
+    """Never replace a folder of real data."""
+    if not root.exists() or not any(root.iterdir()):
+        return
+    metadata = root / "ego4d.json"
+    if not metadata.is_file() or json.loads(metadata.read_text()).get("description") != DESCRIPTION:
+        raise ValueError(f"{root} holds files that `simulate` did not write: give `root` another folder")

@@ -1,0 +1,29 @@
+"""A number per stage; raise it when the stage's output changes.
+
+Snakemake sees a changed script but not a changed package, so each rule passes its number as a param: artefacts
+of an older number are made again. They stand here, not in the stages' modules, so that parsing the workflow
+imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERSIONS: Final = {
+    "simulate": 1,
+    "make_teacher": 1,
+    "index_recordings": 1,
+    "extract_clips": 1,
+    "preprocess_imu": 1,
+    "pair_clips": 1,
+    "report_quality": 1,
+    "merge_clips": 1,
+    "encode_video": 1,
+    "merge_embeddings": 1,
+    "select_anchors": 1,
+    "distill": 1,
+    "extract_features": 1,
+    "evaluate_anchors": 1,
+    "evaluate_svm": 1,
+    "report": 1,
+}

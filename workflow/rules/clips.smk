@@ -1,0 +1,91 @@
+# Clips and their IMU windows become pairs; what is no pair is reported with its reason.
+# These jobs go first, so that a dataset in bad shape is refused before hours of encoding.
+
+
+rule pair_clips:
+    input:
+        simulated=simulated,
+        video="results/{dataset}/video/{shard}.parquet",
+        imu="results/{dataset}/imu/{shard}.h5",
+    output:
+        clips="results/{dataset}/clips/{shard}.parquet",
+    log:
+        "results/logs/pair_clips/{dataset}-{shard}.log",
+    benchmark:
+        "results/benchmarks/pair_clips/{dataset}-{shard}.tsv"
+    priority: 10
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        version=VERSIONS["pair_clips"],
+        settings=dataset_settings(
+            "shards",
+            "clip_s",
+            "windows",
+            "alignment",
+            "clips_per_recording",
+            "imu",
+            "video",
+        ),
+        recordings=of_raw(labelled_state),
+    message:
+        "Pairing clips and IMU windows of {wildcards.dataset}, shard {wildcards.shard}"
+    script:
+        "../scripts/pair_clips.py"
+
+
+rule report_quality:
+    input:
+        recordings="results/{dataset}/recordings.parquet",
+        shards=of_shards("results/{dataset}/clips/{shard}.parquet"),
+    output:
+        quality=report(
+            "results/{dataset}/quality.csv",
+            category="Quality",
+            caption="../report/quality.rst",
+            labels={"dataset": "{dataset}"},
+        ),
+    log:
+        "results/logs/report_quality/{dataset}.log",
+    benchmark:
+        "results/benchmarks/report_quality/{dataset}.tsv"
+    priority: 10
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        version=VERSIONS["report_quality"],
+    message:
+        "Reporting the quality of {wildcards.dataset}"
+    script:
+        "../scripts/report_quality.py"
+
+
+rule merge_clips:
+    input:
+        recordings="results/{dataset}/recordings.parquet",
+        quality="results/{dataset}/quality.csv",
+        shards=of_shards("results/{dataset}/clips/{shard}.parquet"),
+    output:
+        clips="results/{dataset}/clips.parquet",
+    log:
+        "results/logs/merge_clips/{dataset}.log",
+    benchmark:
+        "results/benchmarks/merge_clips/{dataset}.tsv"
+    priority: 10
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        version=VERSIONS["merge_clips"],
+        max_bad_fraction=lambda wildcards: CONFIG.datasets[
+            wildcards.dataset
+        ].max_bad_fraction,
+    message:
+        "Checking and merging the clips of {wildcards.dataset}"
+    script:
+        "../scripts/merge_clips.py"

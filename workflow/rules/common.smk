@@ -1,0 +1,114 @@
+# What the rules share: the validated config, and small functions from wildcards to params.
+import re
+from pathlib import Path
+
+from comodo.config import ConfigError, load
+from comodo.layouts import LayoutError
+from comodo.raw import labelled_state, raw_state
+from comodo.versions import VERSIONS
+
+try:
+    CONFIG = load(config)
+except ConfigError as error:
+    raise WorkflowError(f"the config has faults:\n{error}")
+
+EXPERIMENTS = CONFIG.experiments
+EVALUATIONS = [(e, d) for e in EXPERIMENTS for d in CONFIG.evaluated_on(e)]
+DATASETS = sorted(
+    {e.dataset for e in EXPERIMENTS.values()} | {d for _, d in EVALUATIONS}
+)
+
+
+def one_of(names):
+    return "|".join(re.escape(str(name)) for name in names)
+
+
+wildcard_constraints:
+    dataset=one_of(CONFIG.datasets),
+    teacher=one_of(CONFIG.teachers),
+    experiment=one_of(EXPERIMENTS),
+    seed=r"\d+",
+    shard=r"\d+",
+
+
+def shards(dataset):
+    return range(CONFIG.datasets[dataset].shards)
+
+
+def of_shards(pattern):
+    """Input function: one file per shard of the wildcards' dataset."""
+    return lambda wildcards: expand(
+        pattern, **wildcards, shard=shards(wildcards.dataset)
+    )
+
+
+def dataset_settings(*keys):
+    """Params function: those settings of the dataset that the rule's output depends on, and no others."""
+    keys = {"layout", "root", "splits", "table", *keys}
+    return lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump(
+        mode="json", include=keys
+    )
+
+
+def simulated(wildcards):
+    """Input function: the marker of a simulated dataset; nothing where raw data were recorded."""
+    return (
+        [f"results/{wildcards.dataset}/simulated.json"]
+        if CONFIG.datasets[wildcards.dataset].simulate
+        else []
+    )
+
+
+def of_raw(state):
+    """Params function: a digest of the shard's raw files (or of the whole dataset), so that a replaced one is noticed."""
+
+    def digest(wildcards):
+        try:
+            marker = next(map(Path, simulated(wildcards)), None)
+            shard = int(wildcards.shard) if "shard" in wildcards.keys() else None
+            return state(
+                wildcards.dataset, CONFIG.datasets[wildcards.dataset], shard, marker
+            )
+        except LayoutError as error:
+            raise WorkflowError(str(error))
+
+    return digest
+
+
+def of_experiment(pattern):
+    """Input function: a file of the experiment's dataset and teacher."""
+    return lambda wildcards: pattern.format(
+        **EXPERIMENTS[wildcards.experiment].model_dump(include={"dataset", "teacher"})
+    )
+
+
+def imu_of_experiment(wildcards):
+    """Input function: the IMU shards that an experiment trains on."""
+    dataset = EXPERIMENTS[wildcards.experiment].dataset
+    return expand(
+        "results/{dataset}/imu/{shard}.h5", dataset=dataset, shard=shards(dataset)
+    )
+
+
+def anchors_of_evaluation(wildcards):
+    """Input function: the evaluated dataset's anchors, in the space of the experiment's teacher."""
+    return f"results/{wildcards.dataset}/teachers/{EXPERIMENTS[wildcards.experiment].teacher}/anchors.h5"
+
+
+def experiment_settings(experiment):
+    return EXPERIMENTS[experiment].model_dump(mode="json", exclude={"eval_datasets"})
+
+
+def made_teacher(wildcards):
+    """Input function: the folder of a teacher that the workflow makes itself; nothing where a checkpoint is given."""
+    return (
+        [f"results/teachers/{wildcards.teacher}"]
+        if CONFIG.teachers[wildcards.teacher].architecture
+        else []
+    )
+
+
+def student_settings(wildcards):
+    return CONFIG.students[EXPERIMENTS[wildcards.experiment].student].model_dump(
+        mode="json"
+    )

@@ -1,0 +1,71 @@
+# The teacher sees every clip once; its embeddings serve every experiment.
+
+
+rule encode_video:
+    input:
+        teacher=made_teacher,
+        clips="results/{dataset}/clips/{shard}.parquet",
+        video="results/{dataset}/video/{shard}",
+    output:
+        store="results/{dataset}/teachers/{teacher}/shards/{shard}.h5",
+    log:
+        "results/logs/encode_video/{dataset}-{teacher}-{shard}.log",
+    benchmark:
+        "results/benchmarks/encode_video/{dataset}-{teacher}-{shard}.tsv"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=720,
+        gpu=1,
+    params:
+        version=VERSIONS["encode_video"],
+        settings=lambda wildcards: CONFIG.teachers[wildcards.teacher].model_dump(
+            mode="json", exclude={"pretraining"}
+        ),
+    message:
+        "Encoding {wildcards.dataset}, shard {wildcards.shard}, with {wildcards.teacher}"
+    script:
+        "../scripts/encode_video.py"
+
+
+rule merge_embeddings:
+    input:
+        clips="results/{dataset}/clips.parquet",
+        shards=of_shards("results/{dataset}/teachers/{teacher}/shards/{shard}.h5"),
+    output:
+        store="results/{dataset}/teachers/{teacher}/embeddings.h5",
+    log:
+        "results/logs/merge_embeddings/{dataset}-{teacher}.log",
+    benchmark:
+        "results/benchmarks/merge_embeddings/{dataset}-{teacher}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=60,
+    params:
+        version=VERSIONS["merge_embeddings"],
+    message:
+        "Merging the embeddings of {wildcards.dataset} by {wildcards.teacher}"
+    script:
+        "../scripts/merge_embeddings.py"
+
+
+rule select_anchors:
+    input:
+        store="results/{dataset}/teachers/{teacher}/embeddings.h5",
+    output:
+        anchors="results/{dataset}/teachers/{teacher}/anchors.h5",
+    log:
+        "results/logs/select_anchors/{dataset}-{teacher}.log",
+    benchmark:
+        "results/benchmarks/select_anchors/{dataset}-{teacher}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        version=VERSIONS["select_anchors"],
+    message:
+        "Selecting the anchors of {wildcards.dataset} in the space of {wildcards.teacher}"
+    script:
+        "../scripts/select_anchors.py"

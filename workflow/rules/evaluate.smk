@@ -1,0 +1,92 @@
+# What the encoder has learned: frozen features, an SVM on all or few labels, and the nearest anchor.
+# `run` is what is measured: experiments/<experiment>/seed<seed>/<dataset>, or <dataset>/teachers/<teacher>.
+
+
+rule extract_features:
+    input:
+        student="results/experiments/{experiment}/seed{seed}/student",
+        clips="results/{dataset}/clips.parquet",
+        imu=of_shards("results/{dataset}/imu/{shard}.h5"),
+        anchors=anchors_of_evaluation,
+    output:
+        features="results/experiments/{experiment}/seed{seed}/{dataset}/features.h5",
+    log:
+        "results/logs/extract_features/{experiment}-seed{seed}-{dataset}.log",
+    benchmark:
+        "results/benchmarks/extract_features/{experiment}-seed{seed}-{dataset}.tsv"
+    threads: 2
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=1,
+    params:
+        version=VERSIONS["extract_features"],
+    message:
+        "Extracting features of {wildcards.dataset} by {wildcards.experiment}, seed {wildcards.seed}"
+    script:
+        "../scripts/extract_features.py"
+
+
+rule extract_teacher_features:
+    input:
+        store="results/{dataset}/teachers/{teacher}/embeddings.h5",
+        anchors="results/{dataset}/teachers/{teacher}/anchors.h5",
+    output:
+        features="results/{dataset}/teachers/{teacher}/features.h5",
+    log:
+        "results/logs/extract_teacher_features/{dataset}-{teacher}.log",
+    benchmark:
+        "results/benchmarks/extract_teacher_features/{dataset}-{teacher}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        version=VERSIONS["extract_features"],
+    message:
+        "Taking the features of {wildcards.dataset} from {wildcards.teacher} itself"
+    script:
+        "../scripts/extract_teacher_features.py"
+
+
+rule evaluate_anchors:
+    input:
+        features="results/{run}/features.h5",
+    output:
+        scores="results/{run}/anchors.json",
+    log:
+        "results/logs/evaluate_anchors/{run}.log",
+    benchmark:
+        "results/benchmarks/evaluate_anchors/{run}.tsv"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        version=VERSIONS["evaluate_anchors"],
+    message:
+        "Scoring {wildcards.run} by the nearest anchor"
+    script:
+        "../scripts/evaluate_anchors.py"
+
+
+rule evaluate_svm:
+    input:
+        features="results/{run}/features.h5",
+    output:
+        scores="results/{run}/svm.json",
+    log:
+        "results/logs/evaluate_svm/{run}.log",
+    benchmark:
+        "results/benchmarks/evaluate_svm/{run}.tsv"
+    threads: 1
+    resources:
+        mem_mb=6000,
+        runtime=240,
+    params:
+        version=VERSIONS["evaluate_svm"],
+        settings=CONFIG.evaluation.model_dump(mode="json"),
+    message:
+        "Scoring {wildcards.run} by an SVM"
+    script:
+        "../scripts/evaluate_svm.py"

@@ -1,0 +1,12 @@
+"""Rule evaluate_svm: accuracy of an SVM on frozen features."""
+
+from pathlib import Path
+
+from comodo.config import EvaluationSettings
+from comodo.features import score_svm
+from comodo.files import write_json
+from comodo.jobs import job_log
+
+with job_log(snakemake.log[0]):
+    settings = EvaluationSettings.model_validate(snakemake.params.settings)
+    write_json(score_svm(Path(snakemake.input.features), settings), Path(snakemake.output.scores))

@@ -1,0 +1,14 @@
+"""Rule preprocess_imu: raw IMU of one shard becomes a signal on one clock."""
+
+from pathlib import Path
+
+from comodo.config import DatasetSettings
+from comodo.jobs import job_log
+from comodo.preparation import preprocess_shard
+from comodo.raw import recordings_of
+
+with job_log(snakemake.log[0]):
+    dataset = snakemake.wildcards.dataset
+    settings = DatasetSettings.model_validate(snakemake.params.settings)
+    recordings = recordings_of(dataset, settings, int(snakemake.wildcards.shard))
+    preprocess_shard(dataset, settings, recordings, Path(snakemake.output.imu))

@@ -1,0 +1,9 @@
+"""Rule select_anchors: one embedding per class, by each rule."""
+
+from pathlib import Path
+
+from comodo.anchors import select_anchors
+from comodo.jobs import job_log
+
+with job_log(snakemake.log[0]):
+    select_anchors(Path(snakemake.input.store), Path(snakemake.output.anchors))
