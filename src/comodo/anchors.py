@@ -22,7 +22,9 @@ def unit(rows: NDArray[Any]) -> NDArray[Any]:
     return scaled
 
 
-def anchor_members(embeddings: NDArray[np.float32], labels: NDArray[np.object_], rule: str) -> dict[str, list[int]]:
+def anchor_members(
+    embeddings: NDArray[np.float32], labels: NDArray[np.object_], rule: str
+) -> dict[str, list[int]]:
     """Rows of `embeddings` (N, D) that make each class's anchor under a rule, by class in sorted order."""
     members = {}
     for label in sorted(set(labels)):

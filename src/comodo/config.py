@@ -27,7 +27,9 @@ class ConfigError(ValueError):
 
 def _name(value: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+=-]*", value):
-        raise ValueError("a name becomes a folder: use letters, digits and _ . + = - only, a letter or digit first")
+        raise ValueError(
+            "a name becomes a folder: use letters, digits and _ . + = - only, a letter or digit first"
+        )
     if value in RESERVED_NAMES:
         raise ValueError(f"{value!r} is a folder of results/ already")
     return value
@@ -58,16 +60,22 @@ class VideoSettings(_Block):
 
     fps: float = Field(10.0, gt=0, description="frames per second of the extracted clips")
     size: int = Field(224, ge=16, multiple_of=2, description="side of the square frames, pixels")
-    crf: int = Field(18, ge=0, le=51, description="x264 quality of the extracted clips; lower is better and larger")
+    crf: int = Field(
+        18, ge=0, le=51, description="x264 quality of the extracted clips; lower is better and larger"
+    )
 
 
 class ImuCsvColumns(_Block):
     """How to read the IMU csv files of a `table` dataset."""
 
-    time: str | None = Field(None, description="column of timestamps; none: samples are `rate_hz` apart from 0 s")
+    time: str | None = Field(
+        None, description="column of timestamps; none: samples are `rate_hz` apart from 0 s"
+    )
     time_unit: Literal["s", "ms", "us", "ns"] = Field("s", description="unit of the timestamps")
     rate_hz: float | None = Field(None, gt=0, description="sampling rate where there is no time column, Hz")
-    accel: tuple[str, str, str] = Field(("accel_x", "accel_y", "accel_z"), description="accelerometer columns")
+    accel: tuple[str, str, str] = Field(
+        ("accel_x", "accel_y", "accel_z"), description="accelerometer columns"
+    )
     gyro: tuple[str, str, str] = Field(("gyro_x", "gyro_y", "gyro_z"), description="gyroscope columns")
     accel_unit: Literal["m/s2", "g"] = Field("m/s2", description="unit of the accelerometer columns")
     gyro_unit: Literal["rad/s", "deg/s"] = Field("rad/s", description="unit of the gyroscope columns")
@@ -83,7 +91,9 @@ class ImuSettings(_Block):
     """How raw IMU becomes a signal on one clock."""
 
     rate_hz: float = Field(200.0, gt=0, description="sampling rate after resampling, Hz")
-    max_gap_s: float = Field(0.1, gt=0, description="a longer hole in the IMU drops the windows it touches, s")
+    max_gap_s: float = Field(
+        0.1, gt=0, description="a longer hole in the IMU drops the windows it touches, s"
+    )
     csv: ImuCsvColumns | None = Field(None, description="columns of IMU csv files (layout `table` only)")
 
 
@@ -95,11 +105,14 @@ class SimulateSettings(_Block):
     val_subjects: int = Field(8, ge=1, description="subjects in val")
     test_subjects: int = Field(12, ge=1, description="subjects in test")
     activities: int = Field(8, ge=2, le=8, description="number of activities (classes)")
-    duration_s: float = Field(30.0, gt=0, description="length of each recording, s; one per subject and activity")
+    duration_s: float = Field(
+        30.0, gt=0, description="length of each recording, s; one per subject and activity"
+    )
     fps: float = Field(10.0, gt=0, description="frame rate of the rendered camera")
     size: int = Field(64, ge=16, multiple_of=2, description="side of the rendered frames, pixels")
     trajectory_imu: PathStr | None = Field(
-        None, description="folder of recorded IMU (Ego4D csv files) that drives the rig instead of the simulated motion"
+        None,
+        description="folder of recorded IMU (Ego4D csv files) that drives the rig instead of the simulated motion",
     )
 
 
@@ -108,15 +121,27 @@ class DatasetSettings(_Block):
 
     layout: Literal["ego4d", "table"] = Field(description="how the dataset lies on disk")
     root: PathStr = Field(description="folder of the raw data")
-    splits: PathStr | None = Field(None, description="folder of train.txt, val.txt, test.txt; default `<root>/splits`")
+    splits: PathStr | None = Field(
+        None, description="folder of train.txt, val.txt, test.txt; default `<root>/splits`"
+    )
     table: PathStr | None = Field(None, description="csv of recordings (layout `table` only)")
-    simulate: SimulateSettings | None = Field(None, description="make the raw data first (layout `ego4d` only)")
+    simulate: SimulateSettings | None = Field(
+        None, description="make the raw data first (layout `ego4d` only)"
+    )
     shards: int = Field(1, ge=1, description="jobs the preparation is divided into")
     clip_s: float = Field(5.0, gt=0, description="length of a clip and its IMU window, s")
-    windows: Literal["full", "reference"] = Field("full", description="every full window, or the published rule")
-    alignment: Literal["timestamps", "reference"] = Field("timestamps", description="pair by time, or by index")
-    clips_per_recording: int = Field(0, ge=0, description="keep that many clips of each recording; 0 keeps all")
-    max_bad_fraction: float = Field(0.1, ge=0, le=1, description="fail when more recordings than this yield no clip")
+    windows: Literal["full", "reference"] = Field(
+        "full", description="every full window, or the published rule"
+    )
+    alignment: Literal["timestamps", "reference"] = Field(
+        "timestamps", description="pair by time, or by index"
+    )
+    clips_per_recording: int = Field(
+        0, ge=0, description="keep that many clips of each recording; 0 keeps all"
+    )
+    max_bad_fraction: float = Field(
+        0.1, ge=0, le=1, description="fail when more recordings than this yield no clip"
+    )
     video: VideoSettings = Field(default_factory=VideoSettings, description="extracted clips")
     imu: ImuSettings = Field(default_factory=ImuSettings, description="resampled IMU")
 
@@ -150,7 +175,9 @@ class ModelSettings(_Block):
     checkpoint: PathStr | None = Field(None, description="hub id or local folder, for `from_pretrained`")
     revision: str | None = Field(None, description="pinned revision of the hub id")
     architecture: str | None = Field(None, description="family of a model with fresh weights")
-    architecture_config: dict[str, Any] = Field(default_factory=dict, description="its config, in the family's keys")
+    architecture_config: dict[str, Any] = Field(
+        default_factory=dict, description="its config, in the family's keys"
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> ModelSettings:
@@ -162,9 +189,13 @@ class ModelSettings(_Block):
 class TeacherSettings(ModelSettings):
     """A frozen video model."""
 
-    architecture: Literal["videomae", "timesformer"] | None = Field(None, description="family with fresh weights")
+    architecture: Literal["videomae", "timesformer"] | None = Field(
+        None, description="family with fresh weights"
+    )
     seed: int = Field(0, description="seed of fresh weights and of their pretraining")
-    pretraining: PretrainingSettings | None = Field(None, description="train the fresh weights on a simulated world")
+    pretraining: PretrainingSettings | None = Field(
+        None, description="train the fresh weights on a simulated world"
+    )
     batch_size: int = Field(32, ge=1, description="clips encoded at once")
 
     @model_validator(mode="after")
@@ -188,7 +219,9 @@ class ExperimentSettings(_Block):
     dataset: str = Field(description="a name under `datasets`")
     teacher: str = Field(description="a name under `teachers`")
     student: str = Field(description="a name under `students`")
-    objective: Literal["comodo", "none"] = Field("comodo", description="training objective; none: the student as it is")
+    objective: Literal["comodo", "none"] = Field(
+        "comodo", description="training objective; none: the student as it is"
+    )
     queue_size: int = Field(16384, ge=1, description="teacher embeddings in the queue")
     student_temperature: float = Field(0.05, gt=0, description="softmax temperature of the student")
     teacher_temperature: float = Field(0.1, gt=0, description="softmax temperature of the teacher")
@@ -200,15 +233,21 @@ class ExperimentSettings(_Block):
     schedule: Literal["linear", "reference"] = Field(
         "linear", description="warm-up and decay over the true number of steps, or over the published total"
     )
-    eval_datasets: tuple[str, ...] = Field((), description="datasets to evaluate on; default the experiment's own")
+    eval_datasets: tuple[str, ...] = Field(
+        (), description="datasets to evaluate on; default the experiment's own"
+    )
 
 
 class EvaluationSettings(_Block):
     """What every trained student is measured by."""
 
-    labels_per_class: tuple[int | Literal["all"], ...] = Field((1, 5, 10, "all"), description="the label-efficiency curve")
+    labels_per_class: tuple[int | Literal["all"], ...] = Field(
+        (1, 5, 10, "all"), description="the label-efficiency curve"
+    )
     label_draws: int = Field(5, ge=1, description="seeded draws averaged where labels are few")
-    max_train_windows: int = Field(10_000, ge=1, description="larger SVM train sets are subsampled, stratified")
+    max_train_windows: int = Field(
+        10_000, ge=1, description="larger SVM train sets are subsampled, stratified"
+    )
 
 
 class Config(_Block):
@@ -218,7 +257,9 @@ class Config(_Block):
     teachers: dict[Name, TeacherSettings] = Field(min_length=1, description="video models by name")
     students: dict[Name, StudentSettings] = Field(min_length=1, description="IMU encoders by name")
     defaults: dict[str, Any] = Field(default_factory=dict, description="settings all experiments start from")
-    experiments: dict[Name, ExperimentSettings] = Field(min_length=1, description="experiments by name, sweeps expanded")
+    experiments: dict[Name, ExperimentSettings] = Field(
+        min_length=1, description="experiments by name, sweeps expanded"
+    )
     seeds: tuple[int, ...] = Field((42,), min_length=1, description="each experiment runs once per seed")
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings, description="protocols")
 
@@ -241,10 +282,16 @@ class Config(_Block):
     def _names_exist(self) -> Config:
         faults = []
         for name, experiment in self.experiments.items():
-            for key, known in (("dataset", self.datasets), ("teacher", self.teachers), ("student", self.students)):
+            for key, known in (
+                ("dataset", self.datasets),
+                ("teacher", self.teachers),
+                ("student", self.students),
+            ):
                 value = getattr(experiment, key)
                 if value not in known:
-                    faults.append(f"experiments.{name}.{key}: {value!r} is not under {key}s{_hint(value, known)}")
+                    faults.append(
+                        f"experiments.{name}.{key}: {value!r} is not under {key}s{_hint(value, known)}"
+                    )
             for value in experiment.eval_datasets:
                 if value not in self.datasets:
                     faults.append(
@@ -299,7 +346,9 @@ def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
     block: type[_Block] = Config
     for part in location[:-1]:
         if part in block.model_fields:  # else it is a name in a dict of blocks
-            nested = [kind for kind in _flatten(block.model_fields[str(part)].annotation) if isinstance(kind, type)]
+            nested = [
+                kind for kind in _flatten(block.model_fields[str(part)].annotation) if isinstance(kind, type)
+            ]
             block = next((kind for kind in nested if issubclass(kind, _Block)), block)
     return list(block.model_fields)
 

@@ -20,7 +20,15 @@ from comodo.config import ExperimentSettings, StudentSettings
 from comodo.devices import use_device
 from comodo.evaluation import top_k
 from comodo.files import atomic, write_json
-from comodo.models import ProjectionHead, Student, load_student, new_head, new_student, project_teacher, save_student
+from comodo.models import (
+    ProjectionHead,
+    Student,
+    load_student,
+    new_head,
+    new_student,
+    project_teacher,
+    save_student,
+)
 from comodo.objectives import ComodoLoss
 from comodo.queue import initial_queue_indices
 from comodo.store import clips_digest, open_store
@@ -67,7 +75,9 @@ def distill(
     with open_store(store, expected=pairs) as file:
         train = np.flatnonzero(pairs["split"] == "train")
         width = file["embedding"].shape[1]
-        teacher_head = new_head(width, settings.projection_hidden, settings.projection_dim, seed=seed, name="teacher")
+        teacher_head = new_head(
+            width, settings.projection_hidden, settings.projection_dim, seed=seed, name="teacher"
+        )
         targets = project_teacher(torch.from_numpy(file["embedding"][train]), teacher_head)
     student_head = new_head(
         student.dim, settings.projection_hidden, settings.projection_dim, seed=seed, name="student"
@@ -112,7 +122,9 @@ def _start(settings: StudentSettings, seed: int) -> Student:
 class _Validation:
     """Zero-shot accuracy on the val pairs by each anchor rule, as the training goes on."""
 
-    def __init__(self, val: pd.DataFrame, imu: Sequence[Path], anchors: Path, teacher_head: nn.Module, device: str):
+    def __init__(
+        self, val: pd.DataFrame, imu: Sequence[Path], anchors: Path, teacher_head: nn.Module, device: str
+    ):
         self.windows, self.device = ImuWindows(val, imu), device
         self.labels: NDArray[Any] = val["label"].to_numpy(object)
         self.anchors: dict[str, tuple[NDArray[np.float32], NDArray[Any]]] = {}
@@ -121,8 +133,11 @@ class _Validation:
                 projected = project_teacher(torch.from_numpy(file[rule]["embedding"][:]), teacher_head)
                 self.anchors[rule] = (projected.numpy(), file[rule]["label"].asstr()[:])
 
+    @torch.inference_mode()
     def __call__(self, epoch: int, student: Student, head: nn.Module) -> Mapping[str, float]:
-        projected = torch.cat([head(batch) for batch in embed(student, self.windows, self.device)]).cpu().numpy()
+        projected = (
+            torch.cat([head(batch) for batch in embed(student, self.windows, self.device)]).cpu().numpy()
+        )
         return {
             f"zero_shot_{rule}": top_k(nearest_anchor(projected, anchors), classes, self.labels)["top1"]
             for rule, (anchors, classes) in self.anchors.items()
@@ -143,7 +158,9 @@ def load_distilled(folder: Path, device: str) -> tuple[Student, ProjectionHead, 
     heads = []
     for name in HEADS:
         weights: dict[str, Tensor] = load_file(folder / f"{name}_projection.safetensors")
-        head = ProjectionHead(weights["0.weight"].shape[1], weights["0.weight"].shape[0], weights["3.weight"].shape[0])
+        head = ProjectionHead(
+            weights["0.weight"].shape[1], weights["0.weight"].shape[0], weights["3.weight"].shape[0]
+        )
         head.load_state_dict(weights)
         heads.append(head.to(device).eval())
     return load_student(folder).to(device).eval(), heads[0], heads[1]

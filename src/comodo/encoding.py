@@ -17,6 +17,7 @@ from comodo.clips import frame_indices
 from comodo.config import TeacherSettings
 from comodo.devices import use_device
 from comodo.layouts import safe_name
+from comodo.preparation import pairs_of
 from comodo.store import write_store
 from comodo.video import read_frames
 
@@ -43,13 +44,20 @@ def encode_clips(
 
     Threads decode ahead of the teacher by at most two batches, each with a reader of its own.
     """
-    with ThreadPoolExecutor(max(1, workers)) as pool, tqdm(total=len(clips), unit="clip", desc="encoding") as progress:
+    with (
+        ThreadPoolExecutor(max(1, workers)) as pool,
+        tqdm(total=len(clips), unit="clip", desc="encoding") as progress,
+    ):
         rows = clips.itertuples(index=False)
-        pending = [pool.submit(read_clip, video, row, teacher.n_frames) for row in islice(rows, 3 * batch_size)]
+        pending = [
+            pool.submit(read_clip, video, row, teacher.n_frames) for row in islice(rows, 3 * batch_size)
+        ]
         while pending:
             batch, pending = pending[:batch_size], pending[batch_size:]
             frames = np.stack([future.result() for future in batch])
-            pending += [pool.submit(read_clip, video, row, teacher.n_frames) for row in islice(rows, len(batch))]
+            pending += [
+                pool.submit(read_clip, video, row, teacher.n_frames) for row in islice(rows, len(batch))
+            ]
             yield teacher.encode(teacher.normalise(frames)).cpu().numpy()
             progress.update(len(batch))
 
@@ -71,6 +79,6 @@ def encode_shard(
 
     device = use_device(threads)
     teacher = load_teacher(made or settings.checkpoint or "", settings.revision, device)
-    pairs = clips[clips["reason"] == ""]
+    pairs = pairs_of(clips)
     batches = encode_clips(pairs, video, teacher, settings.batch_size, threads)
     write_store(store, pairs, teacher.dim, batches, teacher.identity)

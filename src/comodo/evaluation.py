@@ -1,4 +1,4 @@
-"""What an encoder has learned: an SVM on its frozen features, with all labels or few."""
+"""What an encoder has learned: the nearest anchor, and an SVM on its frozen features with all labels or few."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import hashlib
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Literal
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix
@@ -15,7 +17,8 @@ from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from comodo.anchors import unit
+from comodo.anchors import ANCHOR_RULES, nearest_anchor, unit
+from comodo.config import EvaluationSettings
 
 Floats = NDArray[np.floating[Any]]
 
@@ -47,8 +50,12 @@ class SvmModel:
         tiny that calibration can rank classes upside down, so `decision_function` is the default ranking.
         """
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # deprecated, but its replacement gives other numbers
-            platt = SVC(C=self.best_C, gamma=self.svm.gamma, probability=True, random_state=0).fit(*self._train)
+            warnings.simplefilter(
+                "ignore", FutureWarning
+            )  # deprecated, but its replacement gives other numbers
+            platt = SVC(C=self.best_C, gamma=self.svm.gamma, probability=True, random_state=0).fit(
+                *self._train
+            )
             return platt.predict_proba(self.scaler.transform(features))
 
 
@@ -106,7 +113,9 @@ def draw_labels(clips: Sequence[str], labels: Sequence[str], per_class: int, see
 
     The draw depends on nothing else, so every experiment on a dataset sees the same labels whatever its row order.
     """
-    order = np.argsort([hashlib.sha256(f"{seed}:{clip}".encode()).hexdigest() for clip in clips], kind="stable")
+    order = np.argsort(
+        [hashlib.sha256(f"{seed}:{clip}".encode()).hexdigest() for clip in clips], kind="stable"
+    )
     own = np.asarray(labels, dtype=object)
     drawn = [order[own[order] == label][:per_class] for label in sorted(set(labels))]
     return np.sort(np.concatenate(drawn))
@@ -149,12 +158,22 @@ def evaluate_svm(
             scores = model.decision_function(test_features)
             predicted = model.classes[scores.argmax(axis=1)]
             results.append(
-                {"labels_per_class": "all", "scoring": "decision", "best_C": model.best_C, "n_train": len(labels)}
+                {
+                    "labels_per_class": "all",
+                    "scoring": "decision",
+                    "best_C": model.best_C,
+                    "n_train": len(labels),
+                }
                 | top_k(scores, model.classes, test_labels)
                 | per_class(test_labels, predicted, sorted({*labels, *test_labels}))
             )
             results.append(
-                {"labels_per_class": "all", "scoring": "platt", "best_C": model.best_C, "n_train": len(labels)}
+                {
+                    "labels_per_class": "all",
+                    "scoring": "platt",
+                    "best_C": model.best_C,
+                    "n_train": len(labels),
+                }
                 | top_k(model.predict_proba(test_features), model.classes, test_labels)
             )
             continue
@@ -164,7 +183,9 @@ def evaluate_svm(
             model = fit_svm(features[rows], labels[rows], max_windows)
             scored.append(top_k(model.decision_function(test_features), model.classes, test_labels))
         mean = {key: float(np.mean([score[key] for score in scored])) for key in scored[0]}
-        results.append({"labels_per_class": count, "scoring": "decision", "n_train": len(rows), "draws": scored} | mean)
+        results.append(
+            {"labels_per_class": count, "scoring": "decision", "n_train": len(rows), "draws": scored} | mean
+        )
     return results
 
 
@@ -174,3 +195,30 @@ def per_class(truth: NDArray[Any], predicted: NDArray[Any], classes: list[str]) 
     recall = matrix.diagonal() / np.maximum(matrix.sum(axis=1), 1)
     return {"classes": classes, "class_accuracy": recall.tolist(), "confusion": matrix.tolist()}
 
+
+def score_anchors(features: Path) -> dict[str, Any]:
+    """Zero-shot accuracy on test: the class of the nearest anchor, by each anchor rule."""
+    with h5py.File(features, "r") as file:
+        labels = file["test/label"].asstr()[:]
+        results = []
+        for rule in ANCHOR_RULES:
+            anchors = file[f"anchors/{rule}"]
+            classes = anchors["label"].asstr()[:]
+            similarity = nearest_anchor(file["test/projected"][:], anchors["projected"][:])
+            results.append({"labels_per_class": 0, "scoring": rule} | top_k(similarity, classes, labels))
+        return {"n_test": len(labels), "n_classes": len(classes), "results": results}
+
+
+def score_svm(features: Path, settings: EvaluationSettings) -> dict[str, Any]:
+    """Accuracy on test of SVMs that saw all train labels, or few."""
+    with h5py.File(features, "r") as file:
+        train, test = file["train"], file["test"]
+        labels = test["label"].asstr()[:]
+        results = evaluate_svm(
+            (train["feature"][:], train["label"].asstr()[:].tolist(), train["clip"].asstr()[:].tolist()),
+            (test["feature"][:], labels.tolist()),
+            settings.labels_per_class,
+            settings.label_draws,
+            settings.max_train_windows,
+        )
+        return {"n_test": len(labels), "n_classes": len(set(train["label"].asstr()[:])), "results": results}

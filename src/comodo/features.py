@@ -11,23 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from comodo.anchors import ANCHOR_RULES, nearest_anchor
-from comodo.config import EvaluationSettings
+from comodo.anchors import ANCHOR_RULES
 from comodo.devices import use_device
-from comodo.distillation import load_distilled
-from comodo.evaluation import evaluate_svm, top_k
 from comodo.files import atomic
-from comodo.models import project_teacher
 from comodo.store import open_store, read_rows
-from comodo.windows import ImuWindows, embed
 
 
 def extract_features(
@@ -43,6 +36,12 @@ def extract_features(
         target: the HDF5 file to write.
         threads: CPU threads to use.
     """
+    import torch
+
+    from comodo.distillation import load_distilled
+    from comodo.models import project_teacher
+    from comodo.windows import ImuWindows, embed
+
     device = use_device(threads)
     encoder, student_head, teacher_head = load_distilled(student, device)
     with atomic(target) as partial, h5py.File(partial, "w") as out, h5py.File(anchors, "r") as anchor_file:
@@ -51,7 +50,8 @@ def extract_features(
             features, projected = [], []
             for batch in embed(encoder, ImuWindows(own, imu), device):
                 features.append(batch.cpu().numpy())
-                projected.append(student_head(batch).detach().cpu().numpy())
+                with torch.inference_mode():
+                    projected.append(student_head(batch).cpu().numpy())
             _write_split(out.create_group(split), own, np.concatenate(features), np.concatenate(projected))
         for rule in ANCHOR_RULES:
             embedding = torch.as_tensor(anchor_file[rule]["embedding"][:], device=device)
@@ -86,31 +86,3 @@ def _write_split(
     group["projected"] = projected
     group["clip"] = list(rows["clip"])
     group["label"] = list(rows["label"])
-
-
-def score_anchors(features: Path) -> dict[str, Any]:
-    """Zero-shot accuracy on test: the class of the nearest anchor, by each anchor rule."""
-    with h5py.File(features, "r") as file:
-        labels = file["test/label"].asstr()[:]
-        results = []
-        for rule in ANCHOR_RULES:
-            anchors = file[f"anchors/{rule}"]
-            classes = anchors["label"].asstr()[:]
-            similarity = nearest_anchor(file["test/projected"][:], anchors["projected"][:])
-            results.append({"labels_per_class": 0, "scoring": rule} | top_k(similarity, classes, labels))
-        return {"n_test": len(labels), "n_classes": len(classes), "results": results}
-
-
-def score_svm(features: Path, settings: EvaluationSettings) -> dict[str, Any]:
-    """Accuracy on test of SVMs that saw all train labels, or few."""
-    with h5py.File(features, "r") as file:
-        train, test = file["train"], file["test"]
-        labels = test["label"].asstr()[:]
-        results = evaluate_svm(
-            (train["feature"][:], train["label"].asstr()[:].tolist(), train["clip"].asstr()[:].tolist()),
-            (test["feature"][:], labels.tolist()),
-            settings.labels_per_class,
-            settings.label_draws,
-            settings.max_train_windows,
-        )
-        return {"n_test": len(labels), "n_classes": len(set(train["label"].asstr()[:])), "results": results}

@@ -68,10 +68,10 @@ class ImuSignal:
 def resample(components: Sequence[ImuSamples], rate_hz: float = 200.0, max_gap_s: float = 0.1) -> ImuSignal:
     """Resample raw IMU by its timestamps onto the grid k / rate_hz.
 
-    Samples are sorted by time; those that are not finite are dropped, those with the same time averaged. Every stretch
-    without a hole longer than `max_gap_s` is interpolated on its own (cubic, after a low-pass where the rate goes
-    down); accel and gyro each on their own time axis. The last sample of a stretch stands for its whole sampling
-    interval (at most `max_gap_s` / 3), as the first does. The rest of the grid is NaN.
+    Samples are sorted by time; those that are not finite are dropped, those with the same time averaged. Every
+    stretch without a hole longer than `max_gap_s` is interpolated on its own (cubic, after a low-pass where the rate
+    goes down); accel and gyro each on their own time axis. The last sample of a stretch stands for its whole sampling
+    interval, the first also for half of the one before (at most `max_gap_s` / 3). The rest of the grid is NaN.
 
     Raises
     ------
@@ -82,8 +82,12 @@ def resample(components: Sequence[ImuSamples], rate_hz: float = 200.0, max_gap_s
     accel: list[_Piece] = []
     gyro: list[_Piece] = []
     for samples in components:
-        if samples.accel_t is samples.gyro_t or np.array_equal(samples.accel_t, samples.gyro_t, equal_nan=True):
-            both = np.concatenate([samples.accel, samples.gyro])  # one clock: one set of weights for six channels
+        if samples.accel_t is samples.gyro_t or np.array_equal(
+            samples.accel_t, samples.gyro_t, equal_nan=True
+        ):
+            both = np.concatenate(
+                [samples.accel, samples.gyro]
+            )  # one clock: one set of weights for six channels
             for piece in _stretches(samples.accel_t, both, rate_hz, max_gap_s):
                 accel.append(_Piece(piece.first, piece.values[:3]))
                 gyro.append(_Piece(piece.first, piece.values[3:]))
@@ -108,7 +112,9 @@ def resample(components: Sequence[ImuSamples], rate_hz: float = 200.0, max_gap_s
     if not valid.all():
         data[:, ~valid] = np.nan
     notes += _check(data, valid)
-    return ImuSignal(data=np.ascontiguousarray(data), start_s=(first + begin) / rate_hz, rate_hz=rate_hz, notes=notes)
+    return ImuSignal(
+        data=np.ascontiguousarray(data), start_s=(first + begin) / rate_hz, rate_hz=rate_hz, notes=notes
+    )
 
 
 @dataclass(slots=True)
@@ -120,7 +126,7 @@ class _Piece:
 
     @property
     def stop(self) -> int:
-        return self.first + self.values.shape[1]
+        return self.first + len(self.values[0])
 
 
 def _stretches(time: Floats, values: Floats, rate_hz: float, max_gap_s: float) -> list[_Piece]:
@@ -159,15 +165,17 @@ def _stretch(time: Floats, values: Floats, rate_hz: float, longest_hold_s: float
     mean = (time[-1] - time[0]) / len(step)
     # Bursts (many samples at once, then none) have a tiny median interval: don't believe more than 4 × the mean rate.
     factor = max(1, math.ceil(1 / (max(interval, mean / 4) * rate_hz) - 0.05))
-    hold = min(interval, longest_hold_s) - 1e-6  # a sample stands for its interval, the end excluded
-    first = math.ceil((time[0] - hold) * rate_hz)
+    hold = min(interval, longest_hold_s) - 1e-6
+    first = math.ceil((time[0] - hold / 2) * rate_hz)
     last = math.floor((time[-1] + hold) * rate_hz)
     if factor == 1:
         grid = np.arange(first, last + 1) / rate_hz
         return _Piece(first, _cubic(time, step, values, grid))
     half = FILTER_HALF * factor
     grid = np.arange(first * factor - half, last * factor + half + 1) / (rate_hz * factor)
-    kernel = firwin(2 * half + 1, 0.85 / factor, window=("kaiser", 8.0))  # pass 0.7, stop 1.0 of the new Nyquist rate
+    kernel = firwin(
+        2 * half + 1, 0.85 / factor, window=("kaiser", 8.0)
+    )  # pass 0.7, stop 1.0 of the new Nyquist rate
     dense = _cubic(time, step, values, grid)
     filtered = upfirdn(kernel, dense, up=1, down=factor, axis=1)
     return _Piece(first, filtered[:, 2 * FILTER_HALF : 2 * FILTER_HALF + last - first + 1].astype(np.float32))
@@ -201,7 +209,9 @@ def _cubic(time: Floats, step: Floats, values: Floats, grid: Floats) -> NDArray[
     at_right += rise / (1 + r) + fall * (1 - s)
     out = np.empty((len(values), len(grid)), dtype=np.float32)
     for row, target in zip(np.ascontiguousarray(values), out, strict=True):
-        target[:] = far_left * row[before] + at_left * row[left] + at_right * row[left + 1] + far_right * row[after]
+        target[:] = (
+            far_left * row[before] + at_left * row[left] + at_right * row[left + 1] + far_right * row[after]
+        )
     return out
 
 
@@ -222,7 +232,9 @@ def _drop_strays(accel: list[_Piece], gyro: list[_Piece], longest: int, notes: l
         sensor[:] = [piece for piece in sensor if id(piece) in kept]
     if not (accel and gyro):
         raise ImuError("imu_empty", "accelerometer and gyroscope never run at the same time")
-    notes.append(f"{1 - sizes.max() / sizes.sum():.1%} of the samples lie hours away from the rest and were left out")
+    notes.append(
+        f"{1 - sizes.max() / sizes.sum():.1%} of the samples lie hours away from the rest and were left out"
+    )
 
 
 def _check(data: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[str]:
@@ -279,7 +291,9 @@ def _windowed_sinc(values: Floats, rate: int, new_rate: int, zeros: int = 6, rol
     cutoff = min(down, up) * rolloff
     width = math.ceil(zeros * down / cutoff)
     length = math.ceil(values.shape[1] * up / down)
-    shift = (1 - 2 * width) % down  # puts the first output on a multiple of `down`, so that no other is computed
+    shift = (
+        1 - 2 * width
+    ) % down  # puts the first output on a multiple of `down`, so that no other is computed
     padded = np.pad(values, ((0, 0), (shift + width, width + down)))
     taps = np.arange(-width, width + down) / down
     out = np.zeros((len(values), length))
@@ -350,9 +364,9 @@ def write_imu_shard(path: Path, signals: Iterable[tuple[Recording, ImuSignal | I
         for recording, signal in signals:
             group = file.create_group(safe_name(recording.id))
             group.attrs["id"] = recording.id
-            dropped = isinstance(signal, ImuError)
-            group.attrs["reason"] = signal.reason if dropped else ""
-            group.attrs["detail"] = str(signal) if dropped else ""
+            error = signal if isinstance(signal, ImuError) else None
+            group.attrs["reason"] = error.reason if error else ""
+            group.attrs["detail"] = str(error) if error else ""
             if isinstance(signal, ImuSignal):
                 group.attrs["start_s"] = signal.start_s
                 group.attrs["rate_hz"] = signal.rate_hz

@@ -30,7 +30,9 @@ class EmbeddingQueue(nn.Module):
         """Start with `initial` as the K embeddings."""
         super().__init__()
         if initial.ndim != 2 or len(initial) == 0:
-            raise ValueError(f"a queue starts with embeddings of shape (K, d), K ≥ 1, not {tuple(initial.shape)}")
+            raise ValueError(
+                f"a queue starts with embeddings of shape (K, d), K ≥ 1, not {tuple(initial.shape)}"
+            )
         self.register_buffer("rows", initial.detach().clone())
         self.register_buffer("oldest", torch.zeros((), dtype=torch.int64, device=initial.device))
 
@@ -66,5 +68,5 @@ def initial_queue_indices(n: int, size: int, seed: int = 16349) -> NDArray[np.in
             f"queue_size is {size}, but there are only {n} train clips: lower queue_size (training needs clips "
             "beyond those in the queue, too)"
         )
-    draw = np.random.RandomState(seed)  # noqa: NPY002  (the published generator: others draw other clips)
+    draw = np.random.RandomState(seed)
     return np.sort(draw.choice(n, size, replace=False)).astype(np.int64)

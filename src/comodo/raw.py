@@ -11,6 +11,7 @@ import json
 import os
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from comodo.config import DatasetSettings
 from comodo.layouts import Recording, fingerprint, open_layout, shard_of
@@ -37,14 +38,18 @@ def raw_state(dataset: str, settings: DatasetSettings, shard: int | None, marker
     """
     if marker is not None:
         touched = _touched(Path(settings.root), marker)
-        if not touched or not touched & {p for r in recordings_of(dataset, settings, shard) for p in (r.video, r.imu)}:
+        if not touched or not touched & {
+            p for r in recordings_of(dataset, settings, shard) for p in (r.video, r.imu)
+        }:
             return AS_SIMULATED
     return fingerprint(recordings_of(dataset, settings, shard))
 
 
 def labelled_state(dataset: str, settings: DatasetSettings, shard: int | None, marker: Path | None) -> str:
     """Digest of a shard's recordings as the split files describe them: ids, splits, labels, groups."""
-    if marker is not None and not any(path.suffix == ".txt" for path in _touched(Path(settings.root), marker)):
+    if marker is not None and not any(
+        path.suffix == ".txt" for path in _touched(Path(settings.root), marker)
+    ):
         return AS_SIMULATED
     rows = [[r.id, r.split, r.label, r.group] for r in recordings_of(dataset, settings, shard)]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
@@ -54,13 +59,13 @@ def _touched(root: Path, marker: Path) -> set[Path]:
     """Files of a simulated dataset that are no longer as the simulator left them."""
     if not marker.exists():
         return set()
-    files: dict[str, list[int]] = json.loads(marker.read_text())["files"]
-    return {root / name for name, state in files.items() if _state(root / name) != state}
+    files: list[dict[str, Any]] = json.loads(marker.read_text())["files"]
+    return {root / file["path"] for file in files if _state(root / file["path"]) != (file["size"], file["mtime_ns"])}
 
 
-def _state(path: Path) -> list[int]:
+def _state(path: Path) -> tuple[int, int] | None:
     try:
         found = os.stat(path)
     except OSError:
-        return []
-    return [found.st_size, found.st_mtime_ns]
+        return None
+    return found.st_size, found.st_mtime_ns

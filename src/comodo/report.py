@@ -13,8 +13,8 @@ import pandas as pd
 from comodo.files import atomic
 
 mpl.use("Agg")
-from matplotlib import pyplot as plt  # noqa: E402
-from matplotlib.axes import Axes  # noqa: E402
+from matplotlib import pyplot as plt
+from matplotlib.axes import Axes
 
 COLUMNS: Final = [
     *("dataset", "eval_dataset", "teacher", "student", "objective", "queue_size", "seed", "protocol"),
@@ -42,7 +42,11 @@ def collect(results: Path, runs: Sequence[str], experiments: Mapping[str, Mappin
         if parts[0] == "experiments":
             settings = experiments[parts[1]]
             about = {key: settings[key] for key in ("dataset", "teacher", "student", "objective")}
-            about |= {"experiment": parts[1], "seed": int(parts[2].removeprefix("seed")), "eval_dataset": parts[3]}
+            about |= {
+                "experiment": parts[1],
+                "seed": int(parts[2].removeprefix("seed")),
+                "eval_dataset": parts[3],
+            }
             if settings["objective"] == "comodo":
                 about["queue_size"] = settings["queue_size"]
         else:
@@ -63,7 +67,9 @@ def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
     out = grouped["top1"].count().rename("seeds").reset_index()
     for score in SCORES:
         mean, std = 100 * grouped[score].mean().to_numpy(), 100 * grouped[score].std().to_numpy()
-        out[score] = [f"{m:.1f}" if pd.isna(s) else f"{m:.1f} ± {s:.1f}" for m, s in zip(mean, std, strict=True)]
+        out[score] = [
+            f"{m:.1f}" if pd.isna(s) else f"{m:.1f} ± {s:.1f}" for m, s in zip(mean, std, strict=True)
+        ]
     return out
 
 
@@ -71,7 +77,8 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Top-1 at a glance: one row per encoder, one column per protocol."""
     short = mean_over_seeds(table[table["scoring"] != "medoid"])
     encoder = [
-        f"teacher {row.teacher}" if row.student == "-" else f"{row.student} ({_named(row)})" for row in short.itertuples()
+        f"teacher {row.teacher}" if row.student == "-" else f"{row.student} ({_named(row)})"
+        for row in short.itertuples()
     ]
     protocol = [
         f"zero-shot, {row.scoring} anchors"
@@ -83,8 +90,15 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     short = short.assign(encoder=encoder, protocol=protocol)
     wide = short.pivot(index=["eval_dataset", "encoder"], columns="protocol", values="top1")
     order = short.drop_duplicates(["eval_dataset", "encoder"]).set_index(["eval_dataset", "encoder"]).index
-    order = order[[*range(len(order))][::-1]]  # runs list students first, in the config's order: teachers lead the table
-    return wide.loc[order, list(dict.fromkeys(protocol))].fillna("").reset_index().rename(columns={"eval_dataset": "on"})
+    order = order[
+        [*range(len(order))][::-1]
+    ]  # runs list students first, in the config's order: teachers lead the table
+    return (
+        wide.loc[order, list(dict.fromkeys(protocol))]
+        .fillna("")
+        .reset_index()
+        .rename(columns={"eval_dataset": "on"})
+    )
 
 
 def _named(row: Any) -> str:
@@ -108,7 +122,9 @@ def write_report(
         note = "Top-1 accuracy on the test split, per cent"
         seeds = table["seed"].nunique()
         note += f", mean ± standard deviation over {seeds} seeds" if seeds > 1 else ""
-        partial.write_text(f"{note}. Chance: {_chances(results, runs)}.\n\n{summary(table).to_markdown(index=False)}\n")
+        partial.write_text(
+            f"{note}. Chance: {_chances(results, runs)}.\n\n{summary(table).to_markdown(index=False)}\n"
+        )
     with atomic(folder / "training.png") as partial:
         plot_training(histories, partial)
     with atomic(folder / "label-efficiency.png") as partial:
@@ -143,14 +159,20 @@ def plot_training(histories: Sequence[Path], target: Path) -> None:
 
 def plot_label_efficiency(table: pd.DataFrame, target: Path) -> None:
     """Top-1 against labels per class, zero-shot at the left end; one panel per evaluated dataset."""
-    rows = table[((table["protocol"] == "svm") & (table["scoring"] == "decision")) | (table["scoring"] == "mean")].copy()
+    rows = table[
+        ((table["protocol"] == "svm") & (table["scoring"] == "decision")) | (table["scoring"] == "mean")
+    ].copy()
     rows["labels"] = rows["labels_per_class"].astype(str)
     ticks = sorted(rows["labels"].unique(), key=lambda text: float("inf") if text == "all" else float(text))
     datasets = sorted(rows["eval_dataset"].unique())
-    figure, panels = plt.subplots(1, len(datasets), figsize=(6 * len(datasets), 4.5), layout="constrained", squeeze=False)
+    figure, panels = plt.subplots(
+        1, len(datasets), figsize=(6 * len(datasets), 4.5), layout="constrained", squeeze=False
+    )
     for axes, dataset in zip(panels[0], datasets, strict=True):
         own = rows[rows["eval_dataset"] == dataset]
-        for (teacher, student, experiment), group in own.groupby(["teacher", "student", "experiment"], sort=False):
+        for (teacher, student, experiment), group in own.groupby(
+            ["teacher", "student", "experiment"], sort=False
+        ):
             scores = 100 * group.groupby("labels")["top1"].agg(["mean", "std"]).reindex(ticks)
             name = f"teacher {teacher}" if student == "-" else f"{student}: {experiment}"
             axes.errorbar(ticks, scores["mean"], scores["std"].fillna(0), label=name, marker="o", capsize=3)

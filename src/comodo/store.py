@@ -17,6 +17,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +43,11 @@ def clips_digest(clips: pd.DataFrame) -> str:
 
 
 def write_store(
-    path: Path, clips: pd.DataFrame, dim: int, batches: Iterable[NDArray[np.float32]], made_by: Mapping[str, Any]
+    path: Path,
+    clips: pd.DataFrame,
+    dim: int,
+    batches: Iterable[NDArray[np.float32]],
+    made_by: Mapping[str, Any],
 ) -> None:
     """Write a store from a stream of embedding batches.
 
@@ -86,7 +91,9 @@ def open_store(path: Path, expected: pd.DataFrame | None = None) -> Iterator[h5p
         file = h5py.File(path, "r")
         found = str(file.attrs["clips_digest"])
     except (OSError, KeyError) as error:
-        raise StoreError(f"{path} is not a whole embedding store ({error}): delete it and run again") from None
+        raise StoreError(
+            f"{path} is not a whole embedding store ({error}): delete it and run again"
+        ) from None
     with file:
         if expected is not None and found != (wanted := clips_digest(expected)):
             raise StoreError(
@@ -124,10 +131,14 @@ def merge_stores(path: Path, shards: Iterable[Path], clips: pd.DataFrame) -> Non
                     file.create_dataset("embedding", (len(clips), width), "float32")
                     file.attrs["made_by"] = shard.attrs["made_by"]
                 if shard.attrs["made_by"] != file.attrs["made_by"]:
-                    raise StoreError(f"{shard_path} was made by another teacher than the other shards: delete it")
+                    raise StoreError(
+                        f"{shard_path} was made by another teacher than the other shards: delete it"
+                    )
                 rows = place.reindex(shard["clip"].asstr()[:]).to_numpy()
                 if np.isnan(rows).any():
-                    raise StoreError(f"{shard_path} holds clips that are not in the clip table: delete it and run again")
+                    raise StoreError(
+                        f"{shard_path} holds clips that are not in the clip table: delete it and run again"
+                    )
                 for start, stop in _runs(rows.astype(int)):
                     target = int(rows[start])
                     file["embedding"][target : target + stop - start] = shard["embedding"][start:stop]
@@ -143,4 +154,4 @@ def _runs(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Slices [start, stop) in which `rows` counts up by one."""
     edges = np.flatnonzero(np.diff(rows) != 1) + 1
     bounds = [0, *edges.tolist(), len(rows)]
-    return ((start, stop) for start, stop in zip(bounds, bounds[1:], strict=False) if stop > start)
+    return ((start, stop) for start, stop in pairwise(bounds) if stop > start)

@@ -101,7 +101,9 @@ def train_distillation(
     parameters = [*student.parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate)
     parts: dict[str, Any] = {"student": student, "head": head, "objective": objective, "optimizer": optimizer}
-    states = _States(state_dir, _identity(parts, teacher, plan, settings, seed, made_from)) if state_dir else None
+    states = (
+        _States(state_dir, _identity(parts, teacher, plan, settings, seed, made_from)) if state_dir else None
+    )
 
     def load(indices: Indices) -> tuple[Indices, Tensor, Tensor | None]:
         found = [np.asarray(windows[int(index)], dtype=np.float32) for index in indices]
@@ -111,7 +113,9 @@ def train_distillation(
 
     with _own_generators(device, named_seed(seed, "dropout")):
         at = (states.resume(parts, device) if states else None) or _Position()
-        bar = tqdm(total=sum(map(len, plan)), initial=at.step, desc="distil", unit="step", disable=not progress)
+        bar = tqdm(
+            total=sum(map(len, plan)), initial=at.step, desc="distil", unit="step", disable=not progress
+        )
         for epoch in range(at.epoch, len(plan)):
             student.train()
             head.train()
@@ -122,7 +126,7 @@ def train_distillation(
                     group["lr"] = rate
                 projected = head(student(batch.to(device), None if mask is None else mask.to(device)))
                 loss = objective(projected, teacher[torch.from_numpy(indices)].to(device))
-                value = float(loss)
+                value = loss.item()
                 if not np.isfinite(value):
                     raise TrainingError(
                         f"the loss is {value} at step {at.step} (epoch {epoch}), on train clips {indices.tolist()}: "
@@ -160,7 +164,7 @@ def train_distillation(
 
 
 def learning_rate(step: int, total: int, peak: float) -> float:
-    """Learning rate of a step: linear warm-up over a tenth of `total` steps from 0 to `peak`, then linear decay to 0."""
+    """Learning rate of a step: linear warm-up over a tenth of `total` from 0 to `peak`, then linear decay to 0."""
     warmup = int(WARMUP * total)
     if step < warmup:
         return peak * step / warmup
@@ -193,7 +197,9 @@ def shuffled_batches(clips: Indices, batch_size: int, seed: int, epoch: int) -> 
     return np.split(order, starts)
 
 
-def _shuffled(n: int, withheld: Sequence[int] | Indices, settings: ExperimentSettings, seed: int) -> list[list[Indices]]:
+def _shuffled(
+    n: int, withheld: Sequence[int] | Indices, settings: ExperimentSettings, seed: int
+) -> list[list[Indices]]:
     everything = np.arange(n)
     first = np.setdiff1d(everything, np.asarray(withheld, dtype=np.int64))
     return [
@@ -214,14 +220,19 @@ def _check(
 ) -> None:
     n = len(teacher)
     if len(windows) != n:
-        raise TrainingError(f"{len(windows)} IMU windows and {n} teacher embeddings: they must be of the same clips")
+        raise TrainingError(
+            f"{len(windows)} IMU windows and {n} teacher embeddings: they must be of the same clips"
+        )
     if n - len(withheld) < 2:
         raise TrainingError(
             f"queue_size is {settings.queue_size}, but there are only {n} train clips, and those in the queue are "
             f"withheld from epoch 0: queue_size can be {max(n - 2, 0)} at most"
         )
-    if not torch.allclose(teacher.norm(dim=1), torch.ones((), device=teacher.device), atol=1e-3):
-        raise TrainingError("teacher embeddings must be finite and of unit length: project them with project_teacher")
+    lengths = teacher.norm(dim=1)
+    if not torch.allclose(lengths, torch.ones_like(lengths), atol=1e-3):
+        raise TrainingError(
+            "teacher embeddings must be finite and of unit length: project them with project_teacher"
+        )
 
 
 def _read_ahead(
@@ -280,7 +291,7 @@ def _digest(tensors: Sequence[Tensor]) -> str:
     digest = hashlib.sha256()
     for tensor in tensors:
         digest.update(f"{tuple(tensor.shape)}{tensor.dtype}".encode())
-        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy())
+        digest.update(tensor.detach().cpu().contiguous().view(-1).view(torch.uint8).numpy().data)
     return digest.hexdigest()[:16]
 
 
@@ -320,7 +331,9 @@ class _States:
             if state is None:
                 continue
             found = state["identity"]
-            differing = [key for key in {**self.identity, **found} if self.identity.get(key) != found.get(key)]
+            differing = [
+                key for key in {**self.identity, **found} if self.identity.get(key) != found.get(key)
+            ]
             if differing:
                 key = differing[0]
                 log.warning(

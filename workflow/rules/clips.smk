@@ -32,6 +32,8 @@ rule pair_clips:
         recordings=of_raw(labelled_state),
     message:
         "Pairing clips and IMU windows of {wildcards.dataset}, shard {wildcards.shard}"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/pair_clips.py"
 
@@ -60,6 +62,8 @@ rule report_quality:
         version=VERSIONS["report_quality"],
     message:
         "Reporting the quality of {wildcards.dataset}"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/report_quality.py"
 
@@ -87,5 +91,7 @@ rule merge_clips:
         ].max_bad_fraction,
     message:
         "Checking and merging the clips of {wildcards.dataset}"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/merge_clips.py"

@@ -26,5 +26,7 @@ rule distill:
         state="results/experiments/{experiment}/seed{seed}/state",
     message:
         "Distilling {wildcards.experiment}, seed {wildcards.seed}"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/distill.py"

@@ -24,6 +24,8 @@ rule encode_video:
         ),
     message:
         "Encoding {wildcards.dataset}, shard {wildcards.shard}, with {wildcards.teacher}"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/encode_video.py"
 
@@ -46,6 +48,8 @@ rule merge_embeddings:
         version=VERSIONS["merge_embeddings"],
     message:
         "Merging the embeddings of {wildcards.dataset} by {wildcards.teacher}"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/merge_embeddings.py"
 
@@ -67,5 +71,7 @@ rule select_anchors:
         version=VERSIONS["select_anchors"],
     message:
         "Selecting the anchors of {wildcards.dataset} in the space of {wildcards.teacher}"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/select_anchors.py"

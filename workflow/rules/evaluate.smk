@@ -23,6 +23,8 @@ rule extract_features:
         version=VERSIONS["extract_features"],
     message:
         "Extracting features of {wildcards.dataset} by {wildcards.experiment}, seed {wildcards.seed}"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/extract_features.py"
 
@@ -45,6 +47,8 @@ rule extract_teacher_features:
         version=VERSIONS["extract_features"],
     message:
         "Taking the features of {wildcards.dataset} from {wildcards.teacher} itself"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/extract_teacher_features.py"
 
@@ -66,6 +70,8 @@ rule evaluate_anchors:
         version=VERSIONS["evaluate_anchors"],
     message:
         "Scoring {wildcards.run} by the nearest anchor"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/evaluate_anchors.py"
 
@@ -88,5 +94,7 @@ rule evaluate_svm:
         settings=CONFIG.evaluation.model_dump(mode="json"),
     message:
         "Scoring {wildcards.run} by an SVM"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/evaluate_svm.py"

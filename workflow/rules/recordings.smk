@@ -21,6 +21,8 @@ rule index_recordings:
         recordings=of_raw(labelled_state),
     message:
         "Listing the recordings of {wildcards.dataset}"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/index_recordings.py"
 
@@ -46,6 +48,8 @@ rule extract_clips:
         raw=of_raw(raw_state),
     message:
         "Extracting small video of {wildcards.dataset}, shard {wildcards.shard}"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/extract_clips.py"
 
@@ -70,5 +74,7 @@ rule preprocess_imu:
         raw=of_raw(raw_state),
     message:
         "Resampling the IMU of {wildcards.dataset}, shard {wildcards.shard}"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/preprocess_imu.py"

@@ -60,5 +60,7 @@ rule report:
         runs=STUDENT_RUNS + TEACHER_RUNS,
     message:
         "Writing the report"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/report.py"

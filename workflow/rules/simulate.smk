@@ -17,6 +17,8 @@ rule simulate:
         settings=dataset_settings("simulate"),
     message:
         "Simulating dataset {wildcards.dataset}"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/simulate.py"
 
@@ -39,5 +41,7 @@ rule make_teacher:
         ),
     message:
         "Making teacher {wildcards.teacher}"
+    conda:
+        "../../environment.yml"
     script:
         "../scripts/make_teacher.py"

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from comodo.config import EvaluationSettings
-from comodo.features import score_svm
+from comodo.evaluation import score_svm
 from comodo.files import write_json
 from comodo.jobs import job_log
 

@@ -7,6 +7,8 @@ have several components, some without IMU). Units there are m/s² and rad/s.
 from __future__ import annotations
 
 import json
+import os
+import os
 from pathlib import Path
 from typing import Any
 
@@ -69,7 +71,7 @@ class Ego4D:
 
 def _participants(path: Path, key: str) -> dict[str, str]:
     """Participant of each video from `ego4d.json`; empty where there is no such file or it names none."""
-    if not path.exists():
+    if not os.path.exists(path):
         return {}
 
     def keep(item: dict[str, Any]) -> Any:
@@ -85,6 +87,8 @@ def _participants(path: Path, key: str) -> dict[str, str]:
     except ValueError as error:
         if isinstance(error, LayoutError):
             raise
-        raise LayoutError(f"{path} is not valid JSON ({error}): fetch it again, or see config key {key}") from None
+        raise LayoutError(
+            f"{path} is not valid JSON ({error}): fetch it again, or see config key {key}"
+        ) from None
     pairs = [item for item in videos or [] if item is not None] if isinstance(videos, list) else []
     return {uid: str(participant) for uid, participant in pairs if participant is not None}

@@ -2,8 +2,8 @@
 
 Columns `recording, split, label, video, imu` and, where wanted, `group, start_s, end_s`. Paths are relative to the
 dataset's `root`. An empty `imu` means that the camera file holds the IMU (GoPro, Insta360, DJI, Sony: read by
-telemetry-parser); else it is a csv whose columns, units and clock the config key `imu.csv` describes. With `start_s` and
-`end_s` (seconds of the video file) several recordings can be cut out of one file.
+telemetry-parser); else it is a csv whose columns, units and clock the config key `imu.csv` describes. With `start_s`
+and `end_s` (seconds of the video file) several recordings can be cut out of one file.
 """
 
 from __future__ import annotations
@@ -11,8 +11,10 @@ from __future__ import annotations
 import csv
 import io
 import math
+import os
 from collections import defaultdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from comodo.config import SPLITS, DatasetSettings
 from comodo.layouts import (
@@ -25,6 +27,10 @@ from comodo.layouts import (
     read_imu_csv,
     read_text,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 COLUMNS = ("recording", "split", "label", "video", "imu")
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -49,24 +55,36 @@ class Table:
         if missing:
             hint = "; it is separated by ';', not ','" if any(";" in name for name in names) else ""
             where = f"{path} (config key {self.key}.table)"
-            raise LayoutError(f"{where}: no column {', '.join(missing)}{hint}; needed are {', '.join(COLUMNS)}")
+            raise LayoutError(
+                f"{where}: no column {', '.join(missing)}{hint}; needed are {', '.join(COLUMNS)}"
+            )
         recordings = [self._recording(row, root, f"{path}:{reader.line_num}") for row in reader]
         check_splits([(r.id, r.label, r.split) for r in recordings], path, f"{self.key}.table")
         self._check_cuts(recordings, path)
         return recordings
 
     def _recording(self, row: dict[str, str | None], root: Path, where: str) -> Recording:
-        cells = {name: (value or "").strip() for name, value in row.items() if isinstance(value, str) or value is None}
+        cells = {
+            name: (value or "").strip()
+            for name, value in row.items()
+            if isinstance(value, str) or value is None
+        }
         for column in ("recording", "split", "label", "video"):
             if not cells[column]:
                 raise LayoutError(f"{where}: the cell {column!r} is empty (config key {self.key}.table)")
         if cells["split"] not in SPLITS:
-            raise LayoutError(f"{where}: split {cells['split']!r} is none of {', '.join(SPLITS)} ({self.key}.table)")
+            raise LayoutError(
+                f"{where}: split {cells['split']!r} is none of {', '.join(SPLITS)} ({self.key}.table)"
+            )
         if cells["imu"] and self.settings.imu.csv is None:
-            raise LayoutError(f"{where}: {cells['imu']} is a csv: describe its columns in config key {self.key}.imu.csv")
+            raise LayoutError(
+                f"{where}: {cells['imu']} is a csv: describe its columns in config key {self.key}.imu.csv"
+            )
         start, end = (self._seconds(cells.get(column, ""), column, where) for column in ("start_s", "end_s"))
         if end is not None and end <= (start or 0.0):
-            raise LayoutError(f"{where}: end_s {end:g} is not after start_s {start or 0:g} (config key {self.key}.table)")
+            raise LayoutError(
+                f"{where}: end_s {end:g} is not after start_s {start or 0:g} (config key {self.key}.table)"
+            )
         video = root / cells["video"]
         return Recording(
             id=cells["recording"],
@@ -87,7 +105,9 @@ class Table:
         except ValueError:
             value = math.nan
         if not (math.isfinite(value) and value >= 0):
-            raise LayoutError(f"{where}: {column} {cell!r} is not a number of seconds ≥ 0 (config key {self.key}.table)")
+            raise LayoutError(
+                f"{where}: {column} {cell!r} is not a number of seconds ≥ 0 (config key {self.key}.table)"
+            )
         return value
 
     def _check_cuts(self, recordings: list[Recording], path: Path) -> None:
@@ -103,15 +123,19 @@ class Table:
                 for split, other in furthest.items():
                     if split != cut.split and _end(other) > cut.start_s:
                         raise LayoutError(
-                            f"{path} (config key {self.key}.table): {other.id!r} in {split} and {cut.id!r} in {cut.split} "
-                            f"share footage of {cut.video}; correct start_s and end_s, or put them in one split"
+                            f"{path} (config key {self.key}.table): {other.id!r} in {split} and {cut.id!r} in "
+                            f"{cut.split} share footage of {cut.video}: correct start_s and end_s, or use one split"
                         )
                 if cut.split not in furthest or _end(cut) > _end(furthest[cut.split]):
                     furthest[cut.split] = cut
 
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
         """Read the IMU of a recording from its csv or its camera file, cut to [start_s, end_s). Raises `ImuError`."""
-        samples = _read_camera(recording.video) if recording.imu == recording.video else self._read_csv(recording.imu)
+        samples = (
+            _read_camera(recording.video)
+            if recording.imu == recording.video
+            else self._read_csv(recording.imu)
+        )
         if recording.start_s == 0 and recording.end_s is None:
             return [samples]
         return [_cut(samples, recording.start_s, _end(recording))]
@@ -127,8 +151,12 @@ class Table:
             time = np.arange(len(table)) / (columns.rate_hz or 1.0)
         else:
             time = table[columns.time].to_numpy() * TIME_UNITS[columns.time_unit]
-        accel = table[list(columns.accel)].to_numpy().T * (STANDARD_GRAVITY if columns.accel_unit == "g" else 1.0)
-        gyro = table[list(columns.gyro)].to_numpy().T * (math.pi / 180 if columns.gyro_unit == "deg/s" else 1.0)
+        accel = table[list(columns.accel)].to_numpy().T * (
+            STANDARD_GRAVITY if columns.accel_unit == "g" else 1.0
+        )
+        gyro = table[list(columns.gyro)].to_numpy().T * (
+            math.pi / 180 if columns.gyro_unit == "deg/s" else 1.0
+        )
         return ImuSamples(accel_t=time, accel=accel, gyro_t=time, gyro=gyro)
 
 
@@ -151,27 +179,49 @@ def _cut(samples: ImuSamples, start: float, end: float) -> ImuSamples:
 def _read_camera(path: Path) -> ImuSamples:
     """Read the IMU that a camera wrote into its video file; accel m/s², gyro deg/s there.
 
-    telemetry-parser spreads the samples evenly over the whole stream: a GoPro's one-second payloads hold 171 samples in
-    one second and 216 in the next, though the sensor runs at a constant rate. Where the sensors' rates differ, an entry
-    lacks one of them.
+    telemetry-parser spreads a stream's samples evenly over its whole length, which is right: a GoPro sensor runs at a
+    constant rate, though one payload of 1.001 s holds 171 samples and the next 216. Where the sensors' rates differ,
+    it pairs the samples of each payload by index, so that the slower sensor seems to pause at each payload's end.
     """
     import numpy as np
     import telemetry_parser
 
-    if not path.exists():
+    if not os.path.exists(path):
         raise ImuError("imu_missing_file", f"{path} does not exist")
     try:
         entries = telemetry_parser.Parser(str(path)).normalized_imu()
     except Exception as error:  # the library raises nothing narrower
-        raise ImuError("imu_unreadable", f"{path} holds no IMU that telemetry-parser can read: {error}") from None
+        raise ImuError(
+            "imu_unreadable", f"{path} holds no IMU that telemetry-parser can read: {error}"
+        ) from None
+    clock = np.array([entry["timestamp_ms"] for entry in entries], dtype=np.float64) / 1000
 
-    def sensor(name: str) -> tuple[np.ndarray, np.ndarray]:
-        found = [(entry["timestamp_ms"] / 1000, *entry[name]) for entry in entries if entry.get(name) is not None]
-        if not found:
+    def sensor(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        present = [i for i, entry in enumerate(entries) if entry.get(name) is not None]
+        if not present:
             raise ImuError("imu_empty_column", f"{path} holds no {name} samples")
-        values = np.asarray(found, dtype=np.float64).T
-        return values[0], values[1:]
+        values = np.array([entries[i][name] for i in present], dtype=np.float64).T
+        return spread_paused(clock[present], clock), values
 
     accel_t, accel = sensor("accl")
     gyro_t, gyro = sensor("gyro")
     return ImuSamples(accel_t=accel_t, accel=accel, gyro_t=gyro_t, gyro=gyro * (math.pi / 180))
+
+
+def spread_paused(time: NDArray[np.float64], clock: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Spread a sensor's times (N,) evenly over a steady `clock` (M,) where the sensor seems to pause again and again.
+
+    Once every two seconds or more often is payloads paired by index; a single pause, or one that the clock shares,
+    is a real one.
+    """
+    import numpy as np
+
+    if len(time) < 3 or len(time) == len(clock):
+        return time
+    step, tick = np.diff(time), np.diff(clock)
+    pauses = np.count_nonzero(step > 1.5 * np.median(step))
+    span = float(clock[-1] - clock[0] + np.median(tick))
+    if tick.max() > 1.5 * np.median(tick) or pauses < max(2.0, span / 2):
+        return time
+    spread: NDArray[np.float64] = clock[0] + np.arange(len(time)) * (span / len(time))
+    return spread

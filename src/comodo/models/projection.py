@@ -29,8 +29,9 @@ class ProjectionHead(nn.Sequential):
 
     def __init__(self, in_dim: int, hidden: int, out_dim: int) -> None:
         """Make a head with fresh weights from the global generator; `new_head` takes a seed."""
-        super().__init__(nn.Linear(in_dim, hidden), nn.BatchNorm1d(hidden), nn.GELU(), nn.Linear(hidden, out_dim))
-        self.in_dim, self.hidden, self.out_dim = in_dim, hidden, out_dim
+        super().__init__(
+            nn.Linear(in_dim, hidden), nn.BatchNorm1d(hidden), nn.GELU(), nn.Linear(hidden, out_dim)
+        )
 
 
 def new_head(in_dim: int, hidden: int, out_dim: int, *, seed: int, name: str) -> ProjectionHead:

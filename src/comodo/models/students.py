@@ -18,13 +18,16 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from comodo.files import atomic
+from comodo.imu import pad_left
 from comodo.models.projection import named_seed, seeded
 
 CHANNELS = 6  # accelerometer x y z, gyroscope x y z
 REDUCTIONS = ("concat", "mean")
+WEIGHTS = "model.safetensors"
 OWN_FILE = "comodo.json"  # what `save_student` adds to the family's own files
 
 
@@ -69,7 +72,9 @@ class Student(nn.Module):
         raise NotImplementedError
 
     @classmethod
-    def pretrained(cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool) -> Student:
+    def pretrained(
+        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
+    ) -> Student:
         """Load one by the family's `from_pretrained`."""
         raise NotImplementedError
 
@@ -94,19 +99,14 @@ class MomentStudent(Student):
 
     def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
         """Embed windows (B, 6, T); padding takes no part in attention, but its patches do in the mean, as published."""
-        patches = self.model.embed(x_enc=windows, input_mask=mask, reduction="none").embeddings  # (B, 6, patches, D)
-        channels = patches.mean(dim=2)
+        patches = self.model.embed(x_enc=windows, input_mask=mask, reduction="none").embeddings
+        channels = patches.mean(dim=2)  # (B, 6, patches, D) → (B, 6, D)
         # The published concatenation has the channels of one feature side by side.
         return channels.mean(dim=1) if self.reduction == "mean" else channels.transpose(1, 2).flatten(1)
 
     def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
         """Pad on the left with zeros to the longest window, at least 512 samples; the mask is none if nothing was."""
-        length = max(self.MIN_LENGTH, *(window.shape[1] for window in windows))
-        batch = torch.zeros(len(windows), CHANNELS, length)
-        mask = torch.zeros(len(windows), length)
-        for row, window in enumerate(_checked(windows)):
-            batch[row, :, length - window.shape[1] :] = torch.as_tensor(window)
-            mask[row, length - window.shape[1] :] = 1
+        batch, mask = (torch.from_numpy(array) for array in pad_left(_checked(windows), self.MIN_LENGTH))
         return batch, None if bool(mask.all()) else mask
 
     def config(self) -> dict[str, Any]:
@@ -119,14 +119,18 @@ class MomentStudent(Student):
         from momentfm import MOMENTPipeline
 
         if "d_model" not in config.get("t5_config", {}):
-            raise ValueError("architecture_config of a moment student needs t5_config with d_model, num_layers, …")
+            raise ValueError(
+                "architecture_config of a moment student needs t5_config with d_model, num_layers, …"
+            )
         whole = {**cls._DEFAULTS, "d_model": config["t5_config"]["d_model"], **config}
         kwargs = {**cls._UNFROZEN, "enable_gradient_checkpointing": gradient_checkpointing}
         model = MOMENTPipeline(whole, model_kwargs=kwargs)
         return cls(model, whole["d_model"], reduction)
 
     @classmethod
-    def pretrained(cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool) -> Student:
+    def pretrained(
+        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
+    ) -> Student:
         """Load one by `MOMENTPipeline.from_pretrained`."""
         from momentfm import MOMENTPipeline
 
@@ -146,7 +150,9 @@ class MantisStudent(Student):
         All channels go through the encoder as one batch of B·6: the same bits as one by one, in less time.
         """
         if mask is not None and not bool(mask.all()):
-            raise ValueError("Mantis cannot mask padding: give it windows as they are, `collate` stretches them")
+            raise ValueError(
+                "Mantis cannot mask padding: give it windows as they are, `collate` stretches them"
+            )
         stretched = _stretch(windows, self.model.seq_len)
         channels = self.model(stretched.reshape(-1, 1, self.model.seq_len)).unflatten(0, (-1, CHANNELS))
         embeddings: Tensor = channels.mean(dim=1) if self.reduction == "mean" else channels.flatten(1)
@@ -155,7 +161,8 @@ class MantisStudent(Student):
     def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
         """Stretch every window to the model's length."""
         length = self.model.seq_len
-        return torch.cat([_stretch(torch.as_tensor(window)[None], length) for window in _checked(windows)]), None
+        rows = [_stretch(torch.as_tensor(window)[None], length) for window in _checked(windows)]
+        return torch.cat(rows), None
 
     @classmethod
     def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
@@ -172,7 +179,9 @@ class MantisStudent(Student):
         return cls(model, model.hidden_dim, reduction)
 
     @classmethod
-    def pretrained(cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool) -> Student:
+    def pretrained(
+        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
+    ) -> Student:
         """Load one by `Mantis8M.from_pretrained`."""
         from mantis.architecture import Mantis8M
 
@@ -202,16 +211,24 @@ def load_student(
         ValueError: when there is no such model, its family is unknown, or weights are missing.
     """
     name = str(id_or_folder)
-    config = json.loads(_fetch(name, "config.json", revision).read_text())
-    family = _family_of(config)
+    family = _family_of(_fetch(name, "config.json", revision))
     if family is None:
-        raise ValueError(f"student {name!r}: config.json is of no known family; known are {', '.join(FAMILIES)}")
+        raise ValueError(
+            f"student {name!r}: config.json is of no known family; known are {', '.join(FAMILIES)}"
+        )
     own = Path(name) / OWN_FILE
     if own.is_file():
         reduction = json.loads(own.read_text())["reduction"]
+    try:
+        with safe_open(_fetch(name, WEIGHTS, revision), "pt") as weights:
+            stored = set(weights.keys())
+    except SafetensorError as error:
+        raise ValueError(f"student {name!r}: {WEIGHTS} is broken ({error})") from error
     with _quiet():
         student = FAMILIES[family].pretrained(name, revision, reduction, gradient_checkpointing)
-    _refuse_missing_weights(student, name, revision)
+    # The families' `from_pretrained` leaves random what a checkpoint lacks: no student starts so unnoticed.
+    if missing := sorted(set(student.model.state_dict()) - stored):
+        raise ValueError(f"student {name!r}: {WEIGHTS} lacks {len(missing)} weights, first {missing[0]!r}")
     return student.eval()
 
 
@@ -245,7 +262,12 @@ def save_student(student: Student, folder: str | Path) -> None:
         (partial / OWN_FILE).write_text(json.dumps(own, indent=2) + "\n")
 
 
-def _family_of(config: Mapping[str, Any]) -> str | None:
+def _family_of(config_file: Path) -> str | None:
+    """The family that wrote a config.json, by the keys it has."""
+    try:
+        config = json.loads(config_file.read_text())
+    except ValueError as error:
+        raise ValueError(f"{config_file} is no JSON: {error}") from error
     if config.get("model_name") == "MOMENT" or "t5_config" in config:
         return "moment"
     if {"hidden_dim", "num_patches", "transf_depth"} <= config.keys():
@@ -266,24 +288,15 @@ def _fetch(name: str, file: str, revision: str | None) -> Path:
         return Path(hf_hub_download(name, file, revision=revision))
     except (OSError, ValueError) as error:  # no network, no such model, no such file, not even an id
         reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ValueError(f"student {name!r} is neither a folder nor to be had from the hub: {reason}") from error
+        raise ValueError(
+            f"student {name!r} is neither a folder nor to be had from the hub: {reason}"
+        ) from error
 
 
-def _refuse_missing_weights(student: Student, name: str, revision: str | None) -> None:
-    """The families' `from_pretrained` leaves random what a checkpoint lacks; a student must not start so unnoticed."""
-    from safetensors import safe_open
-
-    with safe_open(_fetch(name, "model.safetensors", revision), "pt") as weights:
-        missing = sorted(set(student.model.state_dict()) - set(weights.keys()))
-    if missing:
-        raise ValueError(f"student {name!r}: model.safetensors lacks {len(missing)} weights, first {missing[0]!r}")
-
-
-def _checked(windows: Sequence[NDArray[np.float32]]) -> Iterator[NDArray[np.float32]]:
-    for window in windows:
-        if window.ndim != 2 or len(window) != CHANNELS:
-            raise ValueError(f"an IMU window has the shape (6, T), not {window.shape}")
-        yield window
+def _checked(windows: Sequence[NDArray[np.float32]]) -> Sequence[NDArray[np.float32]]:
+    if wrong := [window.shape for window in windows if window.ndim != 2 or len(window) != CHANNELS]:
+        raise ValueError(f"an IMU window has the shape (6, T), not {wrong[0]}")
+    return windows
 
 
 def _stretch(windows: Tensor, length: int) -> Tensor:

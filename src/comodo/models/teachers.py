@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 from torch import Tensor
 
 from comodo.versions import VERSIONS
@@ -28,9 +29,12 @@ class Family(NamedTuple):
 
 FAMILIES = {
     "videomae": Family(
-        "VideoMAEModel", lambda tokens, config: tokens.mean(dim=1) if config.use_mean_pooling else tokens[:, 0]
+        "VideoMAEModel",
+        lambda tokens, config: tokens.mean(dim=1) if config.use_mean_pooling else tokens[:, 0],
     ),
-    "timesformer": Family("TimesformerModel", lambda tokens, config: tokens.mean(dim=1)),  # class token included
+    "timesformer": Family(
+        "TimesformerModel", lambda tokens, config: tokens.mean(dim=1)
+    ),  # class token included
 }
 """Known families by the `model_type` of their config; pooling as published."""
 
@@ -47,7 +51,9 @@ class Teacher:
             for the attributes of a store.
     """
 
-    def __init__(self, model: Any, preprocessing: dict[str, Any], identity: dict[str, Any], device: str) -> None:
+    def __init__(
+        self, model: Any, preprocessing: dict[str, Any], identity: dict[str, Any], device: str
+    ) -> None:
         """Wrap a `transformers` model of a known family; `load_teacher` makes one from an id or a folder."""
         config = model.config
         self.n_frames: int = config.num_frames
@@ -112,7 +118,9 @@ def load_teacher(id_or_folder: str | Path, revision: str | None = None, device: 
         raise ValueError(f"teacher {name!r}: no config could be read: {_first_line(error)}") from error
     family = FAMILIES.get(config.model_type)
     if family is None:
-        raise ValueError(f"teacher {name!r} is a {config.model_type!r} model; known are {', '.join(sorted(FAMILIES))}")
+        raise ValueError(
+            f"teacher {name!r} is a {config.model_type!r} model; known are {', '.join(sorted(FAMILIES))}"
+        )
     try:
         processor, _ = ImageProcessingMixin.get_image_processor_dict(name, revision=revision)
         mean, std = processor["image_mean"], processor["image_std"]
@@ -122,9 +130,12 @@ def load_teacher(id_or_folder: str | Path, revision: str | None = None, device: 
         ) from error
     # Attention is left to `transformers`: SDPA wherever the family has it.
     model_class = getattr(transformers, family.model)
-    model, info = model_class.from_pretrained(name, revision=revision, output_loading_info=True)
-    if missing := sorted([*info["missing_keys"], *(str(key) for key in info["mismatched_keys"])]):
-        raise ValueError(f"teacher {name!r}: {len(missing)} weights are missing or misshapen, first {missing[0]!r}")
+    try:
+        model, info = model_class.from_pretrained(name, revision=revision, output_loading_info=True)
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise ValueError(f"teacher {name!r}: the weights cannot be loaded: {_first_line(error)}") from error
+    if missing := sorted(info["missing_keys"]):  # `transformers` leaves them random and warns
+        raise ValueError(f"teacher {name!r}: {len(missing)} weights are missing, first {missing[0]!r}")
     size = config.image_size if isinstance(config.image_size, int) else config.image_size[0]
     identity = {"model": name, "family": config.model_type, "version": VERSIONS["encode_video"]}
     if Path(name).is_dir():

@@ -52,10 +52,16 @@ class ComodoLoss(nn.Module):
             teacher: (B, d) projected teacher embeddings of unit length.
         """
         if student.shape != teacher.shape:
-            raise ValueError(f"student {tuple(student.shape)} and teacher {tuple(teacher.shape)} differ in shape")
+            raise ValueError(
+                f"student {tuple(student.shape)} and teacher {tuple(teacher.shape)} differ in shape"
+            )
         teacher = teacher.detach()
         loss: Tensor = _CrossEntropy.apply(  # type: ignore[no-untyped-call]
-            F.normalize(student, dim=1), teacher, self.memory.rows, self.teacher_temperature, self.student_temperature
+            F.normalize(student, dim=1),
+            teacher,
+            self.memory.rows,
+            self.teacher_temperature,
+            self.student_temperature,
         )
         self.memory.push(teacher)
         return loss
@@ -70,7 +76,12 @@ class _CrossEntropy(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, student: Tensor, teacher: Tensor, queue: Tensor, teacher_temperature: float, student_temperature: float
+        ctx: Any,
+        student: Tensor,
+        teacher: Tensor,
+        queue: Tensor,
+        teacher_temperature: float,
+        student_temperature: float,
     ) -> Tensor:
         log_p_student = _scores(student, queue, teacher).div_(student_temperature).log_softmax(dim=1)
         p_teacher = _scores(teacher, queue, teacher).div_(teacher_temperature).softmax(dim=1)

@@ -159,7 +159,12 @@ def write_dataset(settings: SimulateSettings, root: Path, marker: Path, workers:
         with ProcessPoolExecutor(workers, mp_context=context) as pool:
             done = pool.map(partial(_write_recording, settings=settings, folder=folder), world, chunksize=4)
             videos = list(tqdm(done, total=len(world), desc="simulate", unit="recording"))
-        metadata = {"date": "", "version": f"simulate-{VERSION}", "description": DESCRIPTION, "videos": videos}
+        metadata = {
+            "date": "",
+            "version": f"simulate-{VERSION}",
+            "description": DESCRIPTION,
+            "videos": videos,
+        }
         (folder / "ego4d.json").write_text(json.dumps(metadata, indent=1) + "\n")
         for split in SPLITS:
             lines = [f"{take.uid}\t{take.label}\n" for take in world if take.split == split]
@@ -168,7 +173,9 @@ def write_dataset(settings: SimulateSettings, root: Path, marker: Path, workers:
     for path in sorted(root.rglob("*")):
         if path.is_file() and path != marker:
             stat = path.stat()
-            files.append({"path": str(path.relative_to(root)), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns})
+            files.append(
+                {"path": str(path.relative_to(root)), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+            )
     with atomic(marker) as temporary:
         content = {"version": VERSION, "settings": settings.model_dump(mode="json"), "files": files}
         temporary.write_text(json.dumps(content, indent=1) + "\n")

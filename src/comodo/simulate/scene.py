@@ -56,7 +56,10 @@ def make_scene(family: Family, trajectory: Trajectory, rng: np.random.Generator)
     tint = rng.normal(0, 0.025, 3) + rng.normal(0, 0.06)  # places of one family differ in paint and light
     warmth = np.exp(rng.normal(0, 0.25, 4))
     grain = np.multiply(family.grain, warmth[:2])
-    colours = [np.add(colour, tint + rng.normal(0, 0.03, 3)) for colour in (family.wall, family.floor, family.ceiling)]
+    colours = [
+        np.add(colour, tint + rng.normal(0, 0.03, 3))
+        for colour in (family.wall, family.floor, family.ceiling)
+    ]
     contrast = family.contrast * warmth[2]
     count = rng.poisson(family.objects)
     size = family.object_size * warmth[3]
@@ -129,7 +132,12 @@ def _cast(
 
 
 def _texture(
-    colour: Array, grain: tuple[float, float] | Array, contrast: float, objects: int, size: float, rng: np.random.Generator
+    colour: Array,
+    grain: tuple[float, float] | Array,
+    contrast: float,
+    objects: int,
+    size: float,
+    rng: np.random.Generator,
 ) -> NDArray[np.uint32]:
     """A seamless tile (TEXELS²,): smooth noise of that grain (m) with randomly coloured rectangles on it."""
     image = np.empty((TEXELS, TEXELS, 3), np.float32)

@@ -25,6 +25,8 @@ STREAM = 1  # of simulated subjects and places: none that `write_dataset` uses, 
 MEAN = STD = 0.5  # of the image processor that is saved with the weights
 WEIGHT_DECAY = 0.05
 TEMPERATURE = 0.1  # of the cosine classifier
+SMOOTHING = 0.1  # of the labels
+RELIGHT = 0.08  # standard deviation of random changes of exposure; half of it per colour
 
 
 def pretrain_teacher(settings: TeacherSettings, folder: Path, fps: float = 10.0, workers: int = 1) -> None:
@@ -43,7 +45,9 @@ def pretrain_teacher(settings: TeacherSettings, folder: Path, fps: float = 10.0,
     """
     clips = labels = None
     if settings.pretraining is not None:
-        clips, labels = render_clips(settings, fps, "train", workers)  # before torch has threads: workers are forked
+        clips, labels = render_clips(
+            settings, fps, "train", workers
+        )  # before torch has threads: workers are forked
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -68,7 +72,9 @@ def render_clips(
     if pretraining is None:
         raise ValueError("teachers.*.pretraining: missing, so there is no world to render")
     world = [take for take in takes(pretraining.world, STREAM) if take.split == split]
-    n_frames = int(settings.architecture_config.get("num_frames", 16 if settings.architecture == "videomae" else 8))
+    n_frames = int(
+        settings.architecture_config.get("num_frames", 16 if settings.architecture == "videomae" else 8)
+    )
     per_clip = round(pretraining.clip_s * fps)
     windows = int(pretraining.world.duration_s / pretraining.clip_s)
     if windows == 0:
@@ -101,7 +107,9 @@ def _fresh(settings: TeacherSettings) -> PreTrainedModel:
     return model  # type: ignore[no-any-return]
 
 
-def _train(model: PreTrainedModel, clips: NDArray[np.uint8], labels: NDArray[np.int64], settings: TeacherSettings) -> None:
+def _train(
+    model: PreTrainedModel, clips: NDArray[np.uint8], labels: NDArray[np.int64], settings: TeacherSettings
+) -> None:
     """AdamW, one cycle, on a cosine classifier over the pooled output, so that classes come to lie in its direction."""
     import torch
     from torch.nn.functional import cross_entropy, normalize
@@ -124,7 +132,7 @@ def _train(model: PreTrainedModel, clips: NDArray[np.uint8], labels: NDArray[np.
         for batch in order[: batches * pretraining.batch_size].view(batches, -1):
             embedding = pool(model, _augment(pixels[batch], int(model.config.image_size), generator))
             logits = normalize(embedding, dim=1) @ normalize(classifier, dim=1).T / TEMPERATURE
-            loss = cross_entropy(logits, target[batch], label_smoothing=0.1)
+            loss = cross_entropy(logits, target[batch], label_smoothing=SMOOTHING)
             optimizer.zero_grad()
             loss.backward()
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
@@ -149,12 +157,18 @@ def _augment(clips: Tensor, side: int, generator: Generator) -> Tensor:
 
     x = clips.permute(0, 1, 4, 2, 3).float() / 255
     if x.shape[-1] != side:
-        flat = interpolate(x.flatten(0, 1), (side, side), mode="bilinear", antialias=True, align_corners=False)
+        flat = interpolate(
+            x.flatten(0, 1), (side, side), mode="bilinear", antialias=True, align_corners=False
+        )
         x = flat.view(*x.shape[:3], side, side)
     b = len(x)
     mirrored = torch.rand(b, generator=generator) < 0.5
     x = torch.where(mirrored[:, None, None, None, None], x.flip(-1), x)
-    gain = 1 + 0.15 * torch.randn(b, 1, 1, 1, 1, generator=generator) + 0.08 * torch.randn(b, 1, 3, 1, 1, generator=generator)
+    gain = (
+        1
+        + 0.15 * torch.randn(b, 1, 1, 1, 1, generator=generator)
+        + 0.08 * torch.randn(b, 1, 3, 1, 1, generator=generator)
+    )
     x = (x * gain + 0.08 * torch.randn(b, 1, 3, 1, 1, generator=generator)).clamp(0, 1)
     margin = side // 12
     dy, dx = torch.randint(0, 2 * margin + 1, (2,), generator=generator).tolist()

@@ -48,7 +48,11 @@ class Activity:
     height: float  # of the eyes above the floor
     sway: float  # standard deviation of slow body sway
     cadence: float = 0.0  # of steps or strokes
-    bounce: tuple[float, float, float] = (0.0, 0.0, 0.0)  # amplitude along x and z at the cadence, y at half of it
+    bounce: tuple[float, float, float] = (
+        0.0,
+        0.0,
+        0.0,
+    )  # amplitude along x and z at the cadence, y at half of it
     nod: float = 0.0  # pitch amplitude at the cadence
     speed: float = 0.0  # along the path
     radius: float = 6.0  # of the lap that is walked
@@ -126,10 +130,16 @@ def simulate_trajectory(
     rate, shift_yaw, shift_pitch = activity.shifts
     gaze = _steps(n, rate * subject.tempo, rng) * (shift_yaw, shift_pitch) * lively
     forward, vertical, sideways = np.multiply(activity.bounce, (1, 1, subject.lateral)) * lively
-    turn = rng.choice((-1, 1)) * np.rad2deg(activity.speed / (activity.radius * rng.uniform(0.8, 1.4)))  # deg/s
+    turn = rng.choice((-1, 1)) * np.rad2deg(
+        activity.speed / (activity.radius * rng.uniform(0.8, 1.4))
+    )  # deg/s
     heading = np.cumsum(active) / RATE_HZ * turn + rng.uniform(0, 360)
     amplitude, bandwidth = activity.wander
-    yaw = amplitude * lively * _noise(n, bandwidth, rng) + gaze[:, 0] + 25 * forward * active * np.sin(phase / 2)
+    yaw = (
+        amplitude * lively * _noise(n, bandwidth, rng)
+        + gaze[:, 0]
+        + 25 * forward * active * np.sin(phase / 2)
+    )
     pitch = activity.pitch + subject.pitch + 4 * rng.normal() + gaze[:, 1] + 2 * lively * _noise(n, 0.5, rng)
     pitch = pitch + activity.nod * lively * active * np.sin(phase + 0.8)
     roll = 1.5 * lively * _noise(n, 0.4, rng) + 60 * sideways * active * np.sin(phase / 2 + 0.5)

@@ -1,0 +1,235 @@
+"""Clips: which windows of a recording are pairs of video and IMU, and why the others are not.
+
+Window i covers [i · clip_s, (i + 1) · clip_s) seconds, counted from the first frame of the recording.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from comodo.config import DatasetSettings
+from comodo.layouts import Recording, safe_name
+
+VERSION = 1  # raise it when the output of `pair_clips` changes
+
+SAMPLING_SEED = 16349  # of `clips_per_recording`, as published
+EPSILON_S = 1e-6  # durations are sums of floats: 14.9999999 is 15
+
+# The fixed list of reasons in the quality report.
+REASONS = {
+    "": "a pair: window of video with its window of IMU",
+    # windows
+    "no_video": "the IMU window is whole, but the video does not cover it; the SVM uses it",
+    "video_gap": "the video stands still inside the window: no source frame for long",
+    "imu_gap": "a hole in the IMU inside the window",
+    "imu_starts_late": "the IMU starts after the window does",
+    "imu_ends_early": "the IMU ends before the window does",
+    "not_sampled": "a pair that `clips_per_recording` leaves out",
+    # recordings: nothing to pair
+    "video_too_short": "the video does not fill one window",
+    "no_overlap": "video and IMU have no time in common: different clocks?",
+    # recordings: video
+    "video_missing_file": "the video file does not exist",
+    "video_empty": "the video file has no bytes",
+    "video_unreadable": "the video file cannot be opened, or is no video",
+    "video_no_stream": "the file has no video track",
+    "video_no_frames": "no frame can be decoded",
+    "video_truncated": "the video ends before its declared end; what is whole is used",
+    "video_damaged": "parts of the video cannot be decoded; what is whole is used",
+    # recordings: IMU
+    "imu_missing_file": "the IMU file does not exist",
+    "imu_unreadable": "the IMU file cannot be opened, or holds no IMU",
+    "imu_empty": "no usable IMU sample",
+    "imu_missing_column": "a column is missing from the IMU csv",
+    "imu_empty_column": "a column or sensor holds no number",
+    "imu_bad_number": "a cell of the IMU csv is no number",
+    "imu_constant": "a sensor never changes",
+    "imu_clock": "the timestamps give no sampling rate",
+}
+
+COLUMNS = {
+    "clip": "object",
+    "recording": "object",
+    "split": "object",
+    "label": "object",
+    "window": "int64",
+    "start_s": "float64",
+    "end_s": "float64",
+    "first_sample": "int64",
+    "last_sample": "int64",
+    "first_frame": "int64",
+    "n_frames": "int64",
+    "reason": "object",
+    "detail": "object",
+}
+
+
+def video_windows(
+    duration_s: float, clip_s: float = 5.0, rule: Literal["full", "reference"] = "full"
+) -> list[tuple[float, float]]:
+    """Windows (start_s, end_s) of a video: every full one, or all but the last full one as published.
+
+    Raises `ValueError` for another rule or a length that is not positive.
+    """
+    if rule not in ("full", "reference"):
+        raise ValueError(f"windows: {rule!r} is neither 'full' nor 'reference'")
+    if not clip_s > 0:
+        raise ValueError(f"clip_s must be positive, not {clip_s}")
+    if not math.isfinite(duration_s):
+        raise ValueError(f"duration_s must be finite, not {duration_s}")
+    count = math.floor((duration_s + EPSILON_S) / clip_s)
+    if rule == "reference":
+        count -= 1
+    return [(i * clip_s, (i + 1) * clip_s) for i in range(count)]
+
+
+def frame_indices(n_available: int, n_frames: int) -> list[int]:
+    """Spread `n_frames` over a clip of `n_available` frames: floor(linspace(0, n_available − 1, n_frames)).
+
+    Frames repeat where the clip has fewer. Raises `ValueError` for a clip without frames.
+    """
+    if n_available < 1:
+        raise ValueError("a clip without frames")
+    return [int(i) for i in np.floor(np.linspace(0, n_available - 1, n_frames))]
+
+
+def pair_clips(
+    recordings: Iterable[Recording], video_table: pd.DataFrame, imu_shard: Path, settings: DatasetSettings
+) -> pd.DataFrame:
+    """List every candidate window of the recordings: those that the video fills and those that the IMU fills.
+
+    Parameters
+    ----------
+    video_table
+        Rows of `comodo.video.extract_recordings`.
+    imu_shard
+        Written by `comodo.imu.write_imu_shard`.
+
+    Returns
+    -------
+    DataFrame
+        One row per candidate, ordered by recording (as given) and window: `clip` (id), `recording`, `split`, `label`,
+        `window`, `start_s`, `end_s`, `first_sample` and `last_sample` (range in the recording's IMU array, the end
+        excluded), `first_frame` and `n_frames` (in the extracted video), `reason` (a key of `REASONS`; "" is a pair)
+        and `detail`. Samples are −1, −1 where the IMU window is not whole; frames −1, 0 where the video's is not.
+        A recording without any pair has one row more, first, with `window` −1 and the reason for the whole.
+    """
+    videos = {str(row["recording"]): row for row in video_table.to_dict("records")}
+    rows: list[dict[str, Any]] = []
+    with h5py.File(imu_shard, "r") as shard:
+        for recording in recordings:
+            rows += _pair_recording(recording, videos[recording.id], shard[safe_name(recording.id)], settings)
+    return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def _pair_recording(
+    recording: Recording, video: Mapping[Any, Any], imu: h5py.Group, settings: DatasetSettings
+) -> list[dict[str, Any]]:
+    clip_s, clip_frames = settings.clip_s, round(settings.clip_s * settings.video.fps)
+    windows = video_windows(video["duration_s"], clip_s, settings.windows)
+    n_video = min(len(windows), video["n_frames"] // clip_frames)
+    # The published rule pairs by number and looks at nothing else.
+    frozen = json.loads(video["frozen"]) if settings.alignment == "timestamps" else []
+    signal = _Signal(imu, clip_s)
+    candidates = sorted({*range(n_video), *signal.whole}) if signal.runs else []
+    rows = []
+    for i in candidates:
+        samples, imu_reason = signal.window(i)
+        start, end = i * clip_s + EPSILON_S, (i + 1) * clip_s - EPSILON_S
+        gap = i < n_video and any(since < end and until > start for since, until in frozen)
+        has_video = i < n_video and not gap
+        reason = imu_reason or ("video_gap" if gap else "" if has_video else "no_video")
+        frames = (i * clip_frames, clip_frames) if has_video else (-1, 0)
+        rows.append(_row(recording, i, (i * clip_s, (i + 1) * clip_s), samples, frames, reason))
+    _sample(rows, settings.clips_per_recording)
+    if not any(row["reason"] == "" for row in rows):
+        reason, detail = _why_no_pair(video, imu, n_video, signal, rows)
+        rows.insert(0, _row(recording, -1, reason=reason, detail=detail))
+    return rows
+
+
+def _row(
+    recording: Recording,
+    window: int,
+    time: tuple[float, float] = (0.0, 0.0),
+    samples: tuple[int, int] = (-1, -1),
+    frames: tuple[int, int] = (-1, 0),
+    reason: str = "",
+    detail: str = "",
+) -> dict[str, Any]:
+    clip = f"{recording.id}#{window:05d}" if window >= 0 else ""
+    ids = (clip, recording.id, recording.split, recording.label, window)
+    return dict(zip(COLUMNS, (*ids, *time, *samples, *frames, reason, detail), strict=True))
+
+
+def _sample(rows: list[dict[str, Any]], keep: int) -> None:
+    """Mark all pairs of a recording but `keep` random ones; 0 keeps all."""
+    pairs = [row for row in rows if row["reason"] == ""]
+    if keep == 0:
+        return
+    for i in np.random.RandomState(SAMPLING_SEED).permutation(len(pairs))[keep:]:
+        pairs[i]["reason"] = "not_sampled"
+
+
+def _why_no_pair(
+    video: Mapping[Any, Any], imu: h5py.Group, n_video: int, signal: _Signal, rows: Sequence[dict[str, Any]]
+) -> tuple[str, str]:
+    """One reason for a recording without pairs, the most fundamental first, and its detail."""
+    media = [(video["reason"], video["detail"])] if not video["file"] else []
+    if imu.attrs["reason"]:
+        media.append((imu.attrs["reason"], imu.attrs["detail"]))
+    if media:
+        return media[0][0], "; ".join(detail for _, detail in media)
+    if n_video == 0:
+        if video["reason"]:
+            return video["reason"], video["detail"]
+        return "video_too_short", f"{video['duration_s']:.2f} s of video"
+    if not signal.overlaps(video["duration_s"]):
+        first, last = signal.runs[0][0] / signal.rate, signal.runs[-1][1] / signal.rate
+        detail = f"IMU from {first:.2f} to {last:.2f} s, video from 0 to {video['duration_s']:.2f} s"
+        return "no_overlap", detail
+    reasons = Counter(row["reason"] for row in rows if row["window"] < n_video)
+    return reasons.most_common(1)[0][0], ""
+
+
+class _Signal:
+    """Where a recording's IMU is whole, in numbers of the grid: sample k lies at k / rate seconds."""
+
+    def __init__(self, group: h5py.Group, clip_s: float) -> None:
+        self.runs: list[tuple[int, int]] = []  # [begin, end) without holes
+        self.whole: list[int] = []  # windows that lie in one run
+        if "valid" not in group:
+            return
+        self.rate = float(group.attrs["rate_hz"])
+        self.per_window = clip_s * self.rate
+        self.first = round(float(group.attrs["start_s"]) * self.rate)  # grid number of the array's sample 0
+        self.runs = [(int(begin) + self.first, int(end) + self.first) for begin, end in group["valid"][:]]
+        for begin, end in self.runs:
+            touched = range(max(0, math.floor(begin / self.per_window)), math.ceil(end / self.per_window))
+            self.whole += [i for i in touched if begin <= self._edges(i)[0] and self._edges(i)[1] <= end]
+
+    def _edges(self, i: int) -> tuple[int, int]:
+        first = round(i * self.per_window)
+        return first, first + round(self.per_window)  # every window has the same number of samples
+
+    def window(self, i: int) -> tuple[tuple[int, int], str]:
+        """Sample range of window i in the recording's array and "", or (−1, −1) and why the window is not whole."""
+        begin, end = self._edges(i)
+        if any(run[0] <= begin and end <= run[1] for run in self.runs):
+            return (begin - self.first, end - self.first), ""
+        if begin < self.runs[0][0]:
+            return (-1, -1), "imu_starts_late"
+        return (-1, -1), "imu_ends_early" if end > self.runs[-1][1] else "imu_gap"
+
+    def overlaps(self, duration_s: float) -> bool:
+        """Whether any sample lies inside the video."""
+        return any(begin < duration_s * self.rate and end > 0 for begin, end in self.runs)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.model_selection import GridSearchCV
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import SVC
+
+from comodo.evaluation import C_GRID, draw_labels, evaluate_svm, fit_svm, top_k
+
+
+def blobs(n: int, dim: int, classes: int, spread: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(seed)
+    labels = np.arange(n) % classes
+    return generator.normal(size=(classes, dim))[labels] + spread * generator.normal(size=(n, dim)), labels
+
+
+def test_published_protocol(golden: Path) -> None:
+    """The published search, decision values, and Platt's probabilities that rank them upside down."""
+    figures = np.load(golden / "svm_protocol.npz")
+    model = fit_svm(figures["train_x"], figures["train_y"])
+    assert model.best_C == figures["best_C"]
+    assert model.svm.gamma == pytest.approx(float(figures["gamma"]), abs=1e-12)
+    np.testing.assert_allclose(model.decision_function(figures["test_x"]), figures["decision"], atol=1e-5)
+    probabilities = model.predict_proba(figures["test_x"])
+    np.testing.assert_allclose(probabilities, figures["proba"], atol=1e-5)
+    platt = top_k(probabilities, model.classes, figures["test_y"])
+    np.testing.assert_allclose([platt["top1"], platt["top3"], platt["top5"]], figures["acc"], atol=1e-9)
+    votes = model.classes[model.decision_function(figures["test_x"]).argmax(axis=1)]
+    assert (votes == figures["test_y"]).mean() > 0.9
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    n=st.integers(60, 120),
+    dim=st.integers(2, 12),
+    classes=st.integers(2, 4),
+    spread=st.floats(0.5, 3),
+    seed=st.integers(0, 1000),
+)
+def test_search_finds_what_scikit_learn_finds(n: int, dim: int, classes: int, spread: float, seed: int) -> None:
+    features, labels = blobs(n, dim, classes, spread, seed)
+    scaled = StandardScaler().fit_transform(features)
+    search = GridSearchCV(SVC(), {"C": list(C_GRID)}, cv=5).fit(scaled, labels)
+    model = fit_svm(features, labels)
+    assert model.best_C == search.best_params_["C"]
+    np.testing.assert_array_equal(model.svm.predict(scaled), search.predict(scaled))
+
+
+def test_few_windows_skip_the_search() -> None:
+    features, labels = blobs(30, 4, 3, 1.0, 0)
+    assert fit_svm(features, labels).best_C == 1e5
+
+
+def test_large_train_set_is_subsampled() -> None:
+    features, labels = blobs(400, 4, 2, 1.0, 0)
+    model = fit_svm(features, labels, max_windows=100)
+    assert model.svm.shape_fit_ == (100, 4)
+
+
+def test_two_classes_have_two_scores_and_one_class_is_refused() -> None:
+    features, labels = blobs(80, 3, 2, 0.3, 1)
+    model = fit_svm(features, labels)
+    scores = model.decision_function(features)
+    assert scores.shape == (80, 2)
+    assert top_k(scores, model.classes, labels)["top1"] > 0.9
+    with pytest.raises(ValueError, match="two classes"):
+        fit_svm(features, np.zeros(80))
+
+
+def test_top_k_counts_unknown_labels_as_wrong() -> None:
+    scores = np.array([[0.1, 0.5, 0.4], [0.9, 0.05, 0.05], [0.2, 0.3, 0.5], [0.1, 0.2, 0.7]])
+    classes = np.array(["a", "b", "c"])
+    result = top_k(scores, classes, np.array(["c", "a", "a", "unseen"]))
+    assert result == {"top1": 0.25, "top3": 0.75, "top5": 0.75}
+
+
+@given(st.permutations([f"r{number // 4}#{number:05d}" for number in range(24)]), st.integers(1, 9))
+def test_draw_does_not_depend_on_order(clips: list[str], per_class: int) -> None:
+    def label(clip: str) -> str:
+        return "abc"[int(clip[-2:]) % 3]
+
+    labels = [label(clip) for clip in clips]
+    rows = draw_labels(clips, labels, per_class, seed=0)
+    drawn = {clips[row] for row in rows}
+    reference = sorted(clips)
+    expected = {reference[row] for row in draw_labels(reference, [label(c) for c in reference], per_class, seed=0)}
+    assert drawn == expected
+    assert len(drawn) == 3 * min(per_class, 8)
+
+
+def test_draws_nest_and_differ_by_seed() -> None:
+    clips = [f"c{number}" for number in range(60)]
+    labels = ["ab"[number % 2] for number in range(60)]
+    few, more = (set(draw_labels(clips, labels, count, seed=3)) for count in (2, 10))
+    assert few < more
+    assert more != set(draw_labels(clips, labels, 10, seed=4))
+
+
+def test_protocol_rows() -> None:
+    features, labels = blobs(160, 6, 4, 0.8, 2)
+    names = np.array(list("abcd"), dtype=object)[labels]
+    clips = [f"c{number}" for number in range(120)]
+    train = (features[:120], names[:120].tolist(), clips)
+    rows = evaluate_svm(train, (features[120:], names[120:].tolist()), [1, 5, "all"], draws=3, max_windows=1000)
+    assert [(row["labels_per_class"], row["scoring"]) for row in rows] == [
+        (1, "decision"),
+        (5, "decision"),
+        ("all", "decision"),
+        ("all", "platt"),
+    ]
+    assert rows[0]["n_train"] == 4
+    assert len(rows[0]["draws"]) == 3
+    assert rows[0]["top1"] == pytest.approx(np.mean([draw["top1"] for draw in rows[0]["draws"]]))
+    assert np.sum(rows[2]["confusion"]) == 40
+    assert rows[2]["top1"] == pytest.approx(np.trace(rows[2]["confusion"]) / 40)
+    assert all(row["top1"] <= row["top3"] <= row["top5"] <= 1 for row in rows)
