@@ -210,10 +210,12 @@ _COVER = av.stream.Disposition.attached_pic
 
 
 def _declared_duration(container: Any, stream: Any) -> float | None:
-    """Length of the video track in seconds, else that of the file."""
+    """Length of the video track in seconds, else the end of the file less the track's start (Matroska)."""
     if stream.duration is not None:
         return float(stream.duration * stream.time_base)
-    return container.duration / av.time_base if container.duration is not None else None
+    if container.duration is None:
+        return None
+    return float(container.duration / av.time_base - (stream.start_time or 0) * stream.time_base)
 
 
 class _WholeFrames:
@@ -343,6 +345,9 @@ def _transcode(
                     return
                 if longest is not None and count >= longest:
                     continue  # the last source frame lasts beyond the end
+                if count == 0:  # colours stay as they are, so the file must say what they mean
+                    for tag in ("color_range", "colorspace", "color_primaries", "color_trc"):
+                        setattr(stream.codec_context, tag, int(getattr(frame, tag)))
                 frame.pts, frame.time_base = count, 1 / fps
                 frame.pict_type = NO_PICTURE_TYPE
                 output.mux(stream.encode(frame))
@@ -354,7 +359,10 @@ def _transcode(
                 graph = _filters(frame, time_base, fps, size)
             elif shape and (frame.width, frame.height, frame.format.name) != shape:
                 frame = frame.reformat(shape[0], shape[1], shape[2])  # a stream that changes its size midway
-            graph.vpush(frame)
+            try:
+                graph.vpush(frame)
+            except av.error.FFmpegError as error:
+                raise VideoError("video_unreadable", f"a frame cannot be converted: {error}") from None
             drain()
         if graph is not None:
             graph.vpush(None)
@@ -366,8 +374,14 @@ def _transcode(
 def _filters(frame: Any, time_base: Fraction, fps: Fraction, size: int) -> Any:
     """The published chain: rotation, constant rate, centre crop to a square, scale."""
     graph = av.filter.Graph()
-    shape = {"width": frame.width, "height": frame.height, "format": frame.format}
-    chain = [graph.add_buffer(**shape, time_base=time_base)]
+    source = {
+        "video_size": f"{frame.width}x{frame.height}",
+        "pix_fmt": frame.format.name,
+        "time_base": f"{time_base.numerator}/{time_base.denominator}",
+        "range": int(frame.color_range),
+        "colorspace": int(frame.colorspace),
+    }
+    chain = [graph.add("buffer", ":".join(f"{key}={value}" for key, value in source.items()))]
     chain += [graph.add(name, options) for name, options in _ROTATIONS.get(frame.rotation % 360, ())]
     chain += [
         graph.add("fps", f"fps={fps.numerator}/{fps.denominator}:start_time=0"),

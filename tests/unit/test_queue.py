@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comodo.queue import EmbeddingQueue, initial_queue_indices
@@ -19,6 +19,7 @@ def numbered(first: int, n: int) -> torch.Tensor:
     return torch.arange(first, first + n, dtype=torch.float32)[:, None].repeat(1, 2)
 
 
+@settings(deadline=None)
 @given(size=st.integers(1, 12), batches=st.lists(st.integers(0, 30), max_size=12))
 def test_push_is_fifo_for_every_batch_size(size: int, batches: list[int]) -> None:
     expected = numbered(0, size)
@@ -33,7 +34,12 @@ def test_push_is_fifo_for_every_batch_size(size: int, batches: list[int]) -> Non
         assert len(queue) == size
 
 
-@given(size=st.integers(1, 9), batches=st.lists(st.integers(1, 11), min_size=1, max_size=6), cut=st.integers(0, 6))
+@settings(deadline=None)
+@given(
+    size=st.integers(1, 9),
+    batches=st.lists(st.integers(1, 11), min_size=1, max_size=6),
+    cut=st.integers(0, 6),
+)
 def test_a_checkpoint_in_the_middle_changes_nothing(size: int, batches: list[int], cut: int) -> None:
     whole, resumed = EmbeddingQueue(numbered(0, size)), EmbeddingQueue(numbered(0, size))
     for i, n in enumerate(batches):

@@ -96,7 +96,11 @@ def anchors_of_evaluation(wildcards):
 
 
 def experiment_settings(experiment):
-    return EXPERIMENTS[experiment].model_dump(mode="json", exclude={"eval_datasets"})
+    """What a student depends on: untrained ones (objective none) on no training setting."""
+    settings = EXPERIMENTS[experiment]
+    untrained = {"dataset", "teacher", "student", "objective", "projection_hidden", "projection_dim"}
+    used = untrained if settings.objective == "none" else set(type(settings).model_fields) - {"eval_datasets"}
+    return settings.model_dump(mode="json", include=used)
 
 
 def made_teacher(wildcards):

@@ -164,12 +164,8 @@ def _augment(clips: Tensor, side: int, generator: Generator) -> Tensor:
     b = len(x)
     mirrored = torch.rand(b, generator=generator) < 0.5
     x = torch.where(mirrored[:, None, None, None, None], x.flip(-1), x)
-    gain = (
-        1
-        + 0.15 * torch.randn(b, 1, 1, 1, 1, generator=generator)
-        + 0.08 * torch.randn(b, 1, 3, 1, 1, generator=generator)
-    )
-    x = (x * gain + 0.08 * torch.randn(b, 1, 3, 1, 1, generator=generator)).clamp(0, 1)
+    gain = 1 + RELIGHT * torch.randn(b, 1, 1, 1, 1, generator=generator)
+    x = (x * gain + RELIGHT / 2 * torch.randn(b, 1, 3, 1, 1, generator=generator)).clamp(0, 1)
     margin = side // 12
     dy, dx = torch.randint(0, 2 * margin + 1, (2,), generator=generator).tolist()
     x = pad(x.flatten(0, 1), (margin,) * 4, mode="replicate")[..., dy : dy + side, dx : dx + side]

@@ -22,9 +22,7 @@ def test_published_projection_of_the_pooled_embedding(golden: Path, family: str)
     pooled = teacher.encode(torch.from_numpy(numbers[f"{family}_pixels"]))
     targets = project_teacher(pooled, head)
     np.testing.assert_allclose(targets, numbers[f"{family}_mlp_embedding"], atol=1e-6)
-    assert torch.equal(project_teacher(pooled, head, rows=2), targets) or torch.allclose(
-        project_teacher(pooled, head, rows=2), targets, atol=1e-6
-    )
+    torch.testing.assert_close(project_teacher(pooled, head, rows=2), targets)
 
 
 def test_targets_are_of_unit_length_and_the_head_is_neither_trained_nor_its_statistics() -> None:
@@ -49,6 +47,5 @@ def test_weights_depend_on_seed_and_name_and_leave_the_global_generator_alone() 
 
 
 def test_named_seeds_are_stable() -> None:
-    assert named_seed(42, "dropout") == 0x4D6F_0000 or named_seed(42, "dropout") == named_seed(42, "dropout")
-    assert 0 <= named_seed(42, "dropout") < 2**63
+    assert named_seed(42, "dropout") == 3719288840084470140  # another number would change every result
     assert len({named_seed(seed, name) for seed in range(20) for name in ("a", "b", "1/a")}) == 60

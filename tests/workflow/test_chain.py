@@ -1,0 +1,97 @@
+"""What the whole chain leaves behind."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import numpy as np
+import pandas as pd
+import pytest
+
+from comodo.config import load
+from comodo.report import COLUMNS
+from comodo.store import open_store, read_made_by
+from tests.workflow.conftest import Project, tiny_config
+
+pytestmark = pytest.mark.workflow
+
+
+def test_accuracy_table(finished: Project) -> None:
+    table = pd.read_csv(finished.folder / "results/report/accuracy.csv", keep_default_na=False)
+    assert table.columns.tolist() == COLUMNS
+    assert set(table["objective"]) == {"comodo", "none", "-"}
+    assert set(table[table["student"] == "-"]["teacher"]) == {"small"}
+    for (_, _), rows in table.groupby(["student", "objective"]):
+        anchors = rows[rows["protocol"] == "anchor"]
+        assert anchors["scoring"].tolist() == ["first", "medoid", "mean"]
+        svm = rows[rows["protocol"] == "svm"]
+        assert svm["labels_per_class"].tolist() == ["1", "5", "10", "all", "all"]
+        assert svm["scoring"].tolist() == ["decision"] * 4 + ["platt"]
+    scores = table[["top1", "top3", "top5"]].astype(float)
+    assert scores.stack().between(0, 1).all()
+    assert (scores["top1"] <= scores["top3"]).all()
+    assert set(table["n_test"]) == {9}  # 3 activities × 15 s of one subject
+
+
+def test_report_has_tables_and_figures(finished: Project) -> None:
+    folder = finished.folder / "results/report"
+    assert "teacher small" in (folder / "summary.md").read_text()
+    assert (folder / "accuracy.md").read_text().count("\n") > 20
+    for figure in ("training.png", "label-efficiency.png"):
+        assert (folder / figure).read_bytes().startswith(b"\x89PNG")
+
+
+def test_store_says_what_made_it(finished: Project) -> None:
+    clips = pd.read_parquet(finished.folder / "results/tiny/clips.parquet")
+    with open_store(finished.folder / "results/tiny/teachers/small/embeddings.h5", expected=clips) as store:
+        made_by = read_made_by(store)
+        assert made_by["family"] == "videomae"
+        assert len(made_by["weights"]) == 16
+        assert store["embedding"].shape == (45, 32)
+        assert np.unique(store["embedding"], axis=0).shape == (45, 32)
+
+
+def test_splits_stay_apart(finished: Project) -> None:
+    """Train and test of the features, and val of the anchors, are the recordings that the split files name."""
+    results = finished.folder / "results"
+    split = {}
+    for name in ("train", "val", "test"):
+        for line in (finished.folder / f"dataset/tiny/splits/{name}.txt").read_text().splitlines():
+            split[line.split("\t")[0]] = name
+
+    def recordings(clips: list[str]) -> set[str]:
+        return {split[clip.split("#")[0]] for clip in clips}
+
+    with h5py.File(results / "experiments/comodo/seed42/tiny/features.h5") as features:
+        for name in ("train", "test"):
+            assert recordings(features[f"{name}/clip"].asstr()[:].tolist()) == {name}
+    with h5py.File(results / "tiny/teachers/small/anchors.h5") as anchors:
+        for rule in anchors.values():
+            assert recordings("\n".join(rule["clips"].asstr()[:]).split("\n")) == {"val"}
+
+
+def test_quality_report_covers_every_recording(finished: Project) -> None:
+    quality = pd.read_csv(finished.folder / "results/tiny/quality.csv", keep_default_na=False)
+    whole = quality[quality["window"] == -1]
+    indexed = pd.read_parquet(finished.folder / "results/tiny/recordings.parquet")
+    assert sorted(whole["recording"]) == sorted(indexed["recording"])
+    assert whole["pairs"].tolist() == [3] * 15
+
+
+def test_history_follows_the_epochs(finished: Project) -> None:
+    history = json.loads((finished.folder / "results/experiments/comodo/seed42/history.json").read_text())
+    assert [row["epoch"] for row in history] == [0, 1]
+    assert all(0 <= row["zero_shot_mean"] <= 1 for row in history)
+    assert not (finished.folder / "results/experiments/comodo/seed42/state").exists()
+
+
+def test_distilled_student_loads_by_itself(finished: Project) -> None:
+    import torch
+
+    from comodo.models import load_student
+
+    student = load_student(finished.folder / "results/experiments/comodo/seed42/student")
+    settings = load(tiny_config()).students["small"]
+    assert student.dim == 6 * settings.architecture_config["hidden_dim"]
+    assert student(torch.randn(2, 6, 1000)).shape == (2, student.dim)
