@@ -1,6 +1,7 @@
 # make demo   the whole chain on simulated data, then the result table        (SEEDS=3 for three seeds)
-# make test   the tests                                                     (TESTS=tests/unit for some of them)
+# make test   the tests                                                       (TESTS=tests/unit for some of them)
 # make lint   what CI lints
+# make docs   write the list of keys in config/README.md anew
 # make lock   write requirements.lock anew from pyproject.toml
 
 SHELL := /bin/bash
@@ -10,11 +11,11 @@ SEEDS ?= 1
 TESTS ?= tests
 BIN := .venv/bin
 
-.PHONY: demo test lint lock clean
+.PHONY: demo test lint docs lock clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --config seeds="$$($(BIN)/python -c 'print(list(range(42, 42 + $(SEEDS))))')"
-	@cat results/report/accuracy.md
+	@echo && cat results/report/summary.md && echo && echo "All figures: results/report/"
 
 test: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(TESTS)
@@ -35,13 +36,16 @@ lint: .venv/installed
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
+docs: .venv/installed
+	$(BIN)/python -m comodo.schema
+
 # torch is pinned without its CUDA packages: what it needs depends on the machine, so pip resolves that.
 lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet --upgrade pip
 	.venv-lock/bin/pip install --quiet torch==2.13.0 && .venv-lock/bin/pip install --quiet --group dev .
 	(echo "# Written by \`make lock\`. momentfm is not here: see the Makefile."; \
-	 .venv-lock/bin/pip freeze --exclude comodo --exclude setuptools | grep --invert-match --extended-regexp '^(nvidia-|triton)' \
+	 .venv-lock/bin/pip freeze --exclude comodo --exclude setuptools | grep --invert-match --extended-regexp '^(nvidia-|cuda-|triton)' \
 	 | sed --regexp-extended "s/^(torch==[^+]+)\+.*/\1/; s/^decord==.*/&; sys_platform == 'linux' and platform_machine == 'x86_64'\neva-decord==0.6.1; sys_platform == 'darwin'/") > requirements.lock
 	rm -rf .venv-lock
 

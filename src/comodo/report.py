@@ -90,9 +90,6 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     short = short.assign(encoder=encoder, protocol=protocol)
     wide = short.pivot(index=["eval_dataset", "encoder"], columns="protocol", values="top1")
     order = short.drop_duplicates(["eval_dataset", "encoder"]).set_index(["eval_dataset", "encoder"]).index
-    order = order[
-        [*range(len(order))][::-1]
-    ]  # runs list students first, in the config's order: teachers lead the table
     return (
         wide.loc[order, list(dict.fromkeys(protocol))]
         .fillna("")

@@ -12,8 +12,8 @@ TEACHER_RUNS = sorted(
 
 rule report:
     input:
-        anchors=expand("results/{run}/anchors.json", run=STUDENT_RUNS + TEACHER_RUNS),
-        svm=expand("results/{run}/svm.json", run=STUDENT_RUNS + TEACHER_RUNS),
+        anchors=expand("results/{run}/anchors.json", run=TEACHER_RUNS + STUDENT_RUNS),
+        svm=expand("results/{run}/svm.json", run=TEACHER_RUNS + STUDENT_RUNS),
         histories=expand(
             "results/experiments/{experiment}/seed{seed}/history.json",
             experiment=EXPERIMENTS,
@@ -57,7 +57,7 @@ rule report:
     params:
         version=VERSIONS["report"],
         experiments={name: experiment_settings(name) for name in EXPERIMENTS},
-        runs=STUDENT_RUNS + TEACHER_RUNS,
+        runs=TEACHER_RUNS + STUDENT_RUNS,
     message:
         "Writing the report"
     conda:

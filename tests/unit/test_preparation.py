@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from comodo.layouts import Recording, shard_of
+from comodo.preparation import (
+    QualityError,
+    check_quality,
+    index_recordings,
+    merge_clips,
+    pairs_of,
+    report_quality,
+    summarise_quality,
+)
+
+
+def indexed(*rows: tuple[str, str, str]) -> pd.DataFrame:
+    recordings = [
+        Recording(id=name, split=split, label=label, video=Path("v"), imu=Path("i")) for name, split, label in rows
+    ]
+    return index_recordings(recordings, shards=3)
+
+
+def window_table(rows: list[tuple[str, int, str]], recordings: pd.DataFrame) -> pd.DataFrame:
+    """Rows (recording, window, reason) as `pair_shard` writes them."""
+    table = pd.DataFrame(rows, columns=["recording", "window", "reason"])
+    table = table.merge(recordings[["recording", "split", "label"]])
+    return table.assign(
+        clip=table["recording"] + "#", start_s=5.0 * table["window"], end_s=5.0, detail="", first_sample=0
+    )
+
+
+@pytest.fixture
+def recordings() -> pd.DataFrame:
+    return indexed(
+        *(("b", "train", "x"), ("a", "train", "y"), ("c", "val", "x"), ("d", "val", "y"), ("e", "test", "x"))
+    )
+
+
+GOOD = [(name, window, "") for name in "abcde" for window in (-1, 0, 1)]
+
+
+def test_index_knows_shards(recordings: pd.DataFrame) -> None:
+    assert recordings["recording"].tolist() == ["b", "a", "c", "d", "e"]
+    assert recordings["shard"].tolist() == [shard_of(name, 3) for name in "bacde"]
+
+
+def test_rows_kept_and_dropped_are_the_rows_indexed(recordings: pd.DataFrame) -> None:
+    rows = [*GOOD, ("a", 2, "imu_gap"), ("a", 3, "no_video")]
+    rows = [row for row in rows if row[0] != "e"] + [("e", -1, "video_unreadable")]
+    quality = report_quality(recordings, window_table(rows, recordings))
+    whole = quality[quality["window"] == -1]
+    assert whole["recording"].tolist() == recordings["recording"].tolist()
+    assert dict(zip(whole["recording"], whole["pairs"], strict=True)) == {"a": 2, "b": 2, "c": 2, "d": 2, "e": 0}
+    assert whole.loc[whole["recording"] == "e", "reason"].tolist() == ["video_unreadable"]
+    dropped = quality[quality["window"] >= 0]
+    assert dropped["reason"].tolist() == ["imu_gap", "no_video"]
+    summary = summarise_quality(quality)
+    assert "video_unreadable" in summary
+    assert "imu_gap" in summary
+
+
+def test_a_recording_that_vanished_is_an_error(recordings: pd.DataFrame) -> None:
+    rows = [row for row in GOOD if row[0] != "d"]
+    with pytest.raises(QualityError, match="'d'"):
+        report_quality(recordings, window_table(rows, recordings))
+
+
+def test_too_many_bad_recordings_are_refused(recordings: pd.DataFrame) -> None:
+    rows = [row for row in GOOD if row[0] != "e"] + [("e", -1, "imu_constant")]
+    quality = report_quality(recordings, window_table(rows, recordings))
+    with pytest.raises(QualityError, match=r"20% of the recordings of d .*datasets\.d\.max_bad_fraction = 10%"):
+        check_quality(quality, 0.1, "d")
+    with pytest.raises(QualityError, match="no clip of d is left in split test"):
+        check_quality(quality, 0.2, "d")
+    check_quality(report_quality(recordings, window_table(GOOD, recordings)), 0.0, "d")
+
+
+def test_class_without_val_clip_is_refused(recordings: pd.DataFrame) -> None:
+    rows = [row for row in GOOD if row[0] != "d"] + [("d", -1, "imu_constant")]
+    quality = report_quality(recordings, window_table(rows, recordings))
+    with pytest.raises(QualityError, match="left in split val for label y"):
+        check_quality(quality, 0.5, "d")
+
+
+def test_clips_are_in_the_order_of_the_index(recordings: pd.DataFrame) -> None:
+    rows = [*reversed(GOOD), ("a", 2, "no_video"), ("b", 2, "imu_gap")]
+    windows = window_table(rows, recordings)
+    clips = merge_clips(recordings, windows)
+    assert [*zip(clips["recording"], clips["window"], strict=True)] == [
+        *(("b", 0), ("b", 1), ("a", 0), ("a", 1), ("a", 2), ("c", 0), ("c", 1), ("d", 0), ("d", 1), ("e", 0), ("e", 1))
+    ]
+    assert clips.loc[~clips["paired"], ["recording", "window"]].to_numpy().tolist() == [["a", 2]]
+    assert len(pairs_of(windows)) == clips["paired"].sum() == 10
