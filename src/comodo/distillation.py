@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from comodo.anchors import ANCHOR_RULES, nearest_anchor
 from comodo.config import ExperimentSettings, StudentSettings
 from comodo.devices import use_device
-from comodo.evaluation import top_k
 from comodo.files import atomic, write_json
+from comodo.metrics import top_k
 from comodo.models import (
     ProjectionHead,
     Student,

@@ -1,4 +1,4 @@
-"""What an encoder has learned: the nearest anchor, and an SVM on its frozen features with all labels or few."""
+"""What an encoder has learned: an SVM on its frozen features, with all labels or few."""
 
 from __future__ import annotations
 
@@ -12,20 +12,19 @@ from typing import Any, Final, Literal
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix
 from sklearn.model_selection import StratifiedKFold, StratifiedShuffleSplit
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from comodo.anchors import ANCHOR_RULES, nearest_anchor, unit
+from comodo.anchors import unit
 from comodo.config import EvaluationSettings
+from comodo.metrics import per_class, top_k
 
 Floats = NDArray[np.floating[Any]]
 
 C_GRID: Final = tuple(10.0**power for power in range(-4, 5))
 FOLDS: Final = 5
 FEW_WINDOWS, FEW_PER_CLASS, FEW_C = 50, 5, 1e5  # below these the published protocol skips the search
-TOP_K: Final = (1, 3, 5)
 
 
 @dataclass
@@ -121,14 +120,6 @@ def draw_labels(clips: Sequence[str], labels: Sequence[str], per_class: int, see
     return np.sort(np.concatenate(drawn))
 
 
-def top_k(scores: Floats, classes: NDArray[Any], labels: NDArray[Any]) -> dict[str, float]:
-    """Top-1, 3 and 5 accuracy of scores (N, C); with fewer classes than k, top-k is 1. Unseen labels count as wrong."""
-    order = np.argsort(-scores, axis=1, kind="stable")
-    hits = classes[order] == np.asarray(labels)[:, None]
-    known = np.isin(labels, classes)
-    return {f"top{k}": float((hits[:, :k].any(axis=1) & known).mean()) for k in TOP_K}
-
-
 def evaluate_svm(
     train: tuple[Floats, Sequence[str], Sequence[str]],
     test: tuple[Floats, Sequence[str]],
@@ -187,26 +178,6 @@ def evaluate_svm(
             {"labels_per_class": count, "scoring": "decision", "n_train": len(rows), "draws": scored} | mean
         )
     return results
-
-
-def per_class(truth: NDArray[Any], predicted: NDArray[Any], classes: list[str]) -> dict[str, Any]:
-    """Accuracy of each class and the confusion matrix (rows: truth), both in the order of `classes`."""
-    matrix = confusion_matrix(truth, predicted, labels=classes)
-    recall = matrix.diagonal() / np.maximum(matrix.sum(axis=1), 1)
-    return {"classes": classes, "class_accuracy": recall.tolist(), "confusion": matrix.tolist()}
-
-
-def score_anchors(features: Path) -> dict[str, Any]:
-    """Zero-shot accuracy on test: the class of the nearest anchor, by each anchor rule."""
-    with h5py.File(features, "r") as file:
-        labels = file["test/label"].asstr()[:]
-        results = []
-        for rule in ANCHOR_RULES:
-            anchors = file[f"anchors/{rule}"]
-            classes = anchors["label"].asstr()[:]
-            similarity = nearest_anchor(file["test/projected"][:], anchors["projected"][:])
-            results.append({"labels_per_class": 0, "scoring": rule} | top_k(similarity, classes, labels))
-        return {"n_test": len(labels), "n_classes": len(classes), "results": results}
 
 
 def score_svm(features: Path, settings: EvaluationSettings) -> dict[str, Any]:

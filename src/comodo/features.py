@@ -11,15 +11,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from comodo.anchors import ANCHOR_RULES
+from comodo.anchors import ANCHOR_RULES, nearest_anchor
 from comodo.devices import use_device
 from comodo.files import atomic
+from comodo.metrics import top_k
 from comodo.store import open_store, read_rows
 
 
@@ -86,3 +88,16 @@ def _write_split(
     group["projected"] = projected
     group["clip"] = list(rows["clip"])
     group["label"] = list(rows["label"])
+
+
+def score_anchors(features: Path) -> dict[str, Any]:
+    """Zero-shot accuracy on test: the class of the nearest anchor, by each anchor rule."""
+    with h5py.File(features, "r") as file:
+        labels = file["test/label"].asstr()[:]
+        results = []
+        for rule in ANCHOR_RULES:
+            anchors = file[f"anchors/{rule}"]
+            classes = anchors["label"].asstr()[:]
+            similarity = nearest_anchor(file["test/projected"][:], anchors["projected"][:])
+            results.append({"labels_per_class": 0, "scoring": rule} | top_k(similarity, classes, labels))
+        return {"n_test": len(labels), "n_classes": len(classes), "results": results}

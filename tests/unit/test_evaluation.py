@@ -10,7 +10,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from comodo.evaluation import C_GRID, draw_labels, evaluate_svm, fit_svm, top_k
+from comodo.evaluation import C_GRID, draw_labels, evaluate_svm, fit_svm
+from comodo.metrics import top_k
 
 
 def blobs(n: int, dim: int, classes: int, spread: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -70,13 +71,6 @@ def test_two_classes_have_two_scores_and_one_class_is_refused() -> None:
     assert top_k(scores, model.classes, labels)["top1"] > 0.9
     with pytest.raises(ValueError, match="two classes"):
         fit_svm(features, np.zeros(80))
-
-
-def test_top_k_counts_unknown_labels_as_wrong() -> None:
-    scores = np.array([[0.1, 0.5, 0.4], [0.9, 0.05, 0.05], [0.2, 0.3, 0.5], [0.1, 0.2, 0.7]])
-    classes = np.array(["a", "b", "c"])
-    result = top_k(scores, classes, np.array(["c", "a", "a", "unseen"]))
-    assert result == {"top1": 0.25, "top3": 0.75, "top5": 0.75}
 
 
 @given(st.permutations([f"r{number // 4}#{number:05d}" for number in range(24)]), st.integers(1, 9))

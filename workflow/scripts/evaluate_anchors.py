@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from comodo.evaluation import score_anchors
+from comodo.features import score_anchors
 from comodo.files import write_json
 from comodo.jobs import job_log
 
