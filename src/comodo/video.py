@@ -333,7 +333,7 @@ def _transcode(
         stream.options = {
             "preset": "veryfast",
             "crf": str(crf),
-            "x264-params": f"keyint={clip_frames}:min-keyint={clip_frames}:scenecut=0:open-gop=0",
+            "x264-params": f"keyint={clip_frames}:scenecut=0",
         }
 
         def drain() -> None:

@@ -313,7 +313,7 @@ def test_every_reason_raised_is_in_the_list() -> None:
 def recordings_in_time(draw: st.DrawFn) -> tuple[np.ndarray, list[tuple[float, float]], float, float]:
     """Times of IMU samples, their holes, the video's length, the clip length."""
     duration = draw(st.floats(1, 40))
-    time = np.arange(draw(st.floats(-5, 5)), draw(st.floats(1, 40)), 0.01)
+    time = draw(st.integers(-5000, 5000)) / 1000 + np.arange(0, draw(st.floats(0, 40)), 0.01)
     holes = draw(st.lists(st.tuples(st.floats(0, 40), st.floats(0.13, 8)), max_size=3))
     for begin, length in holes:
         time = time[(time < begin) | (time > begin + length)]

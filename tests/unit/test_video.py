@@ -151,6 +151,34 @@ def test_a_part_is_cut_out(tmp_path: Path, start: float, end: float | None) -> N
     np.testing.assert_allclose(shown, [grey(start + k / 10) for k in range(video.n_frames)], atol=2.5)
 
 
+def test_a_last_frame_that_lasts_beyond_the_cut_is_cut(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.mp4", [*steady(1), 4.0, 4.1])
+    video = run(source, tmp_path / "out.mp4", end_s=2.0)
+    assert video.n_frames == 20
+    assert video.duration_s == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize(("color_range", "colorspace"), [(2, 1), (1, 1), (1, 5), (0, 2)])
+def test_colours_survive(tmp_path: Path, color_range: int, colorspace: int) -> None:
+    source = tmp_path / "a.mkv"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("libx264", rate=30, options={"crf": "1"})
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.color_range, stream.codec_context.colorspace = color_range, colorspace
+        plain = av.VideoFrame.from_ndarray(
+            np.full((48, 64, 3), (200, 90, 30), dtype=np.uint8), format="rgb24"
+        )
+        for k in range(30):
+            matrix = colorspace if colorspace != 2 else 5  # unspecified means BT.601
+            frame = plain.reformat(format="yuv420p", dst_colorspace=matrix, dst_color_range=color_range or 1)
+            frame.pts, frame.time_base = k, Fraction(1, 30)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    run(source, tmp_path / "out.mp4")
+    shown = read_frames(tmp_path / "out.mp4", [5])[0]
+    np.testing.assert_allclose(shown.mean(axis=(0, 1)), [200, 90, 30], atol=3)
+
+
 def test_cuts_of_a_file_are_its_windows(tmp_path: Path) -> None:
     source = write(tmp_path / "a.mp4", steady(6))
     run(source, tmp_path / "whole.mp4")
@@ -268,7 +296,11 @@ def test_a_file_cut_short_gives_what_is_whole(tmp_path: Path) -> None:
 
 
 def test_a_damaged_middle_is_left_out(tmp_path: Path) -> None:
-    source = write(tmp_path / "a.mp4", steady(10), picture=noise)
+    def tenths(time: float, width: int, height: int) -> Picture:
+        return noise(np.floor(10 * time + 1e-6) / 30, width, height)
+
+    source = write(tmp_path / "a.mp4", steady(10), picture=tenths)
+    run(source, tmp_path / "whole.mp4")
     content = bytearray(source.read_bytes())
     middle = len(content) // 2
     content[middle : middle + 9000] = bytes(9000)
@@ -277,6 +309,15 @@ def test_a_damaged_middle_is_left_out(tmp_path: Path) -> None:
     assert video.reason == "video_damaged"
     assert video.n_frames == 100
     assert str(source) in video.detail
+    whole, shown = (
+        read_frames(tmp_path / name, range(100)).astype(float) for name in ("whole.mp4", "out.mp4")
+    )
+    held = 0
+    for k in range(100):  # each frame is the right one, or the last whole one before the damage
+        errors = [np.abs(shown[k] - whole[j]).mean() for j in range(max(0, k - 9), k + 1)]
+        assert min(errors) < 4
+        held += int(np.argmin(errors)) < len(errors) - 1
+    assert 1 <= held <= 9
 
 
 def no_video_track(path: Path) -> None:

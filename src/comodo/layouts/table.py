@@ -165,9 +165,13 @@ def _end(recording: Recording) -> float:
 
 
 def _cut(samples: ImuSamples, start: float, end: float) -> ImuSamples:
-    """Keep [start, end) and count time from `start`. Samples without a time go."""
-    accel = (samples.accel_t >= start) & (samples.accel_t < end)
-    gyro = (samples.gyro_t >= start) & (samples.gyro_t < end)
+    """Keep [start, end), to a microsecond, and count time from `start`. Samples without a time go."""
+    start_, end_ = (
+        start - 1e-6,
+        end - 1e-6,
+    )  # times are rounded: two cuts that touch share no sample and miss none
+    accel = (samples.accel_t >= start_) & (samples.accel_t < end_)
+    gyro = (samples.gyro_t >= start_) & (samples.gyro_t < end_)
     return ImuSamples(
         accel_t=samples.accel_t[accel] - start,
         accel=samples.accel[:, accel],

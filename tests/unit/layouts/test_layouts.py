@@ -118,6 +118,11 @@ def test_hostile_ids_become_harmless_names(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == len(HOSTILE)
 
 
+def test_no_id_is_taken_for_a_shortened_one() -> None:
+    shortened = safe_name("a" * 300)
+    assert safe_name(shortened) != shortened
+
+
 def test_ordinary_ids_stay_readable() -> None:
     assert safe_name("27_open_close_door_2022_05_05") == "27_open_close_door_2022_05_05"
 
