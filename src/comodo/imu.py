@@ -15,7 +15,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import firwin, upfirdn
 
 from comodo.config import DatasetSettings
 from comodo.files import atomic
@@ -171,6 +170,8 @@ def _stretch(time: Floats, values: Floats, rate_hz: float, longest_hold_s: float
     if factor == 1:
         grid = np.arange(first, last + 1) / rate_hz
         return _Piece(first, _cubic(time, step, values, grid))
+    from scipy.signal import firwin, upfirdn  # a second to import, and only needed here
+
     half = FILTER_HALF * factor
     grid = np.arange(first * factor - half, last * factor + half + 1) / (rate_hz * factor)
     kernel = firwin(
@@ -284,6 +285,8 @@ def _windowed_sinc(values: Floats, rate: int, new_rate: int, zeros: int = 6, rol
 
     Smith, "Digital Audio Resampling": one Hann-windowed sinc kernel per output phase.
     """
+    from scipy.signal import upfirdn
+
     shared = math.gcd(rate, new_rate)
     down, up = rate // shared, new_rate // shared
     if down == up:

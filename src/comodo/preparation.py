@@ -32,7 +32,17 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 def index_recordings(recordings: Sequence[Recording], shards: int) -> pd.DataFrame:
     """What was asked for: recording, split, label, group, video, imu, start_s, end_s, shard; opens no media."""
     rows = [
-        (r.id, r.split, r.label, r.group, str(r.video), str(r.imu), r.start_s, r.end_s, shard_of(r.id, shards))
+        (
+            r.id,
+            r.split,
+            r.label,
+            r.group,
+            str(r.video),
+            str(r.imu),
+            r.start_s,
+            r.end_s,
+            shard_of(r.id, shards),
+        )
         for r in recordings
     ]
     columns = ["recording", "split", "label", "group", "video", "imu", "start_s", "end_s", "shard"]
@@ -49,7 +59,9 @@ def extract_shard(
     return pd.DataFrame(list(progress), columns=list(TABLE_COLUMNS))
 
 
-def preprocess_shard(dataset: str, settings: DatasetSettings, recordings: Sequence[Recording], target: Path) -> None:
+def preprocess_shard(
+    dataset: str, settings: DatasetSettings, recordings: Sequence[Recording], target: Path
+) -> None:
     """Resample the IMU of a shard into one HDF5 file."""
     progress = tqdm(recordings, unit="recording", desc="resampling")
     write_imu_shard(target, preprocess(open_layout(dataset, settings), progress, settings))

@@ -60,7 +60,11 @@ def _touched(root: Path, marker: Path) -> set[Path]:
     if not marker.exists():
         return set()
     files: list[dict[str, Any]] = json.loads(marker.read_text())["files"]
-    return {root / file["path"] for file in files if _state(root / file["path"]) != (file["size"], file["mtime_ns"])}
+    return {
+        root / file["path"]
+        for file in files
+        if _state(root / file["path"]) != (file["size"], file["mtime_ns"])
+    }
 
 
 def _state(path: Path) -> tuple[int, int] | None:

@@ -31,7 +31,9 @@ def keys_as_markdown() -> str:
     parts = []
     for title, block in BLOCKS.items():
         properties = block.model_json_schema()["properties"]
-        parts.append(f"### {title}\n\n{block.__doc__}\n\n| key | default | values | meaning |\n|---|---|---|---|")
+        parts.append(
+            f"### {title}\n\n{block.__doc__}\n\n| key | default | values | meaning |\n|---|---|---|---|"
+        )
         for key, field in block.model_fields.items():
             values = _values(properties[key]).replace("|", "\\|")
             parts.append(f"| `{key}` | {_default(field)} | {values} | {field.description} |")

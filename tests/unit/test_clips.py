@@ -179,6 +179,13 @@ def test_samples_of_a_pair_lie_in_its_window(tmp_path: Path) -> None:
         # the camera paused from 6 to 9.5 s
         (video_row(duration_s=15, frozen="[[6.0, 9.5]]"), signal((0, 15)), {0: "", 1: "video_gap", 2: ""}),
         (video_row(duration_s=15, frozen="[[5.0, 10.0]]"), signal((0, 15)), {0: "", 1: "video_gap", 2: ""}),
+        (
+            video_row(duration_s=15, frozen="[[9.9999999, 12.0]]"),
+            signal((0, 15)),
+            {0: "", 1: "", 2: "video_gap"},
+        ),
+        # beyond the video only whole windows count
+        (video_row(duration_s=5), signal((0, 5), (12, 20)), {0: "", 3: "no_video"}),
         # fewer frames than the duration promises
         (video_row(duration_s=15, n_frames=149), signal((0, 15)), {0: "", 1: "", 2: "no_video"}),
         # no pair at all: one row for the recording

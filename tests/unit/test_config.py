@@ -66,25 +66,46 @@ def change(*path: str, **values: Any) -> Callable[[dict[str, Any]], None]:
 
 
 FAULTS = {
-    "unknown key": (change("datasets", "a", shard=3), r"^datasets\.a\.shard: unknown key; did you mean 'shards'\?$"),
+    "unknown key": (
+        change("datasets", "a", shard=3),
+        r"^datasets\.a\.shard: unknown key; did you mean 'shards'\?$",
+    ),
     "nested": (
         change("datasets", "a", "video", fbs=3),
         r"^datasets\.a\.video\.fbs: unknown key; did you mean 'fps'\?$",
     ),
     "top level": (change(seed=1), r"^seed: unknown key; did you mean 'seeds'\?$"),
     "bad value": (change("datasets", "a", layout="ego"), r"^datasets\.a\.layout: .*'ego4d'.*got 'ego'"),
-    "bad number": (change("experiments", "e", queue_size="x"), r"^experiments\.e\.queue_size: .*integer.*got 'x'"),
-    "negative": (change("experiments", "e", student_temperature=-1), r"^experiments\.e\.student_temperature: .*0"),
+    "bad number": (
+        change("experiments", "e", queue_size="x"),
+        r"^experiments\.e\.queue_size: .*integer.*got 'x'",
+    ),
+    "negative": (
+        change("experiments", "e", student_temperature=-1),
+        r"^experiments\.e\.student_temperature: .*0",
+    ),
     "unknown name": (
         change("experiments", "e", teacher="tt"),
         r"^experiments\.e\.teacher: 'tt' is not under teachers; did you mean 't'\?$",
     ),
-    "bad eval": (change("experiments", "e", eval_datasets=["zz"]), r"^experiments\.e\.eval_datasets: 'zz' is not"),
-    "escape": (change("datasets", **{"../x": {"layout": "ego4d", "root": "x"}}), r"^datasets\.\.\./x: a name becomes"),
-    "reserved": (change("datasets", report={"layout": "ego4d", "root": "x"}), r"'report' is a folder of results"),
+    "bad eval": (
+        change("experiments", "e", eval_datasets=["zz"]),
+        r"^experiments\.e\.eval_datasets: 'zz' is not",
+    ),
+    "escape": (
+        change("datasets", **{"../x": {"layout": "ego4d", "root": "x"}}),
+        r"^datasets\.\.\./x: a name becomes",
+    ),
+    "reserved": (
+        change("datasets", report={"layout": "ego4d", "root": "x"}),
+        r"'report' is a folder of results",
+    ),
     "two sources": (change("students", "s", checkpoint="x"), r"^students\.s: give either `checkpoint`"),
     "table without csv": (change("datasets", "a", layout="table"), r"^datasets\.a: `table`"),
-    "uneven clip": (change("datasets", "a", clip_s=2.53), r"^datasets\.a: clip_s × video.fps = 25.3 must be a whole"),
+    "uneven clip": (
+        change("datasets", "a", clip_s=2.53),
+        r"^datasets\.a: clip_s × video.fps = 25.3 must be a whole",
+    ),
     "unset variable": (change("datasets", "a", root="${NO_SUCH_VARIABLE}/x"), r"NO_SUCH_VARIABLE is not set"),
     "not a block": (lambda raw: raw["experiments"].update(e=3), r"experiments\.e: give settings"),
 }

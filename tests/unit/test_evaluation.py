@@ -43,7 +43,9 @@ def test_published_protocol(golden: Path) -> None:
     spread=st.floats(0.5, 3),
     seed=st.integers(0, 1000),
 )
-def test_search_finds_what_scikit_learn_finds(n: int, dim: int, classes: int, spread: float, seed: int) -> None:
+def test_search_finds_what_scikit_learn_finds(
+    n: int, dim: int, classes: int, spread: float, seed: int
+) -> None:
     features, labels = blobs(n, dim, classes, spread, seed)
     scaled = StandardScaler().fit_transform(features)
     search = GridSearchCV(SVC(), {"C": list(C_GRID)}, cv=5).fit(scaled, labels)
@@ -82,7 +84,9 @@ def test_draw_does_not_depend_on_order(clips: list[str], per_class: int) -> None
     rows = draw_labels(clips, labels, per_class, seed=0)
     drawn = {clips[row] for row in rows}
     reference = sorted(clips)
-    expected = {reference[row] for row in draw_labels(reference, [label(c) for c in reference], per_class, seed=0)}
+    expected = {
+        reference[row] for row in draw_labels(reference, [label(c) for c in reference], per_class, seed=0)
+    }
     assert drawn == expected
     assert len(drawn) == 3 * min(per_class, 8)
 
@@ -100,7 +104,9 @@ def test_protocol_rows() -> None:
     names = np.array(list("abcd"), dtype=object)[labels]
     clips = [f"c{number}" for number in range(120)]
     train = (features[:120], names[:120].tolist(), clips)
-    rows = evaluate_svm(train, (features[120:], names[120:].tolist()), [1, 5, "all"], draws=3, max_windows=1000)
+    rows = evaluate_svm(
+        train, (features[120:], names[120:].tolist()), [1, 5, "all"], draws=3, max_windows=1000
+    )
     assert [(row["labels_per_class"], row["scoring"]) for row in rows] == [
         (1, "decision"),
         (5, "decision"),

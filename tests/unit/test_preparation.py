@@ -19,7 +19,8 @@ from comodo.preparation import (
 
 def indexed(*rows: tuple[str, str, str]) -> pd.DataFrame:
     recordings = [
-        Recording(id=name, split=split, label=label, video=Path("v"), imu=Path("i")) for name, split, label in rows
+        Recording(id=name, split=split, label=label, video=Path("v"), imu=Path("i"))
+        for name, split, label in rows
     ]
     return index_recordings(recordings, shards=3)
 
@@ -54,7 +55,13 @@ def test_rows_kept_and_dropped_are_the_rows_indexed(recordings: pd.DataFrame) ->
     quality = report_quality(recordings, window_table(rows, recordings))
     whole = quality[quality["window"] == -1]
     assert whole["recording"].tolist() == recordings["recording"].tolist()
-    assert dict(zip(whole["recording"], whole["pairs"], strict=True)) == {"a": 2, "b": 2, "c": 2, "d": 2, "e": 0}
+    assert dict(zip(whole["recording"], whole["pairs"], strict=True)) == {
+        "a": 2,
+        "b": 2,
+        "c": 2,
+        "d": 2,
+        "e": 0,
+    }
     assert whole.loc[whole["recording"] == "e", "reason"].tolist() == ["video_unreadable"]
     dropped = quality[quality["window"] >= 0]
     assert dropped["reason"].tolist() == ["imu_gap", "no_video"]
@@ -72,7 +79,9 @@ def test_a_recording_that_vanished_is_an_error(recordings: pd.DataFrame) -> None
 def test_too_many_bad_recordings_are_refused(recordings: pd.DataFrame) -> None:
     rows = [row for row in GOOD if row[0] != "e"] + [("e", -1, "imu_constant")]
     quality = report_quality(recordings, window_table(rows, recordings))
-    with pytest.raises(QualityError, match=r"20% of the recordings of d .*datasets\.d\.max_bad_fraction = 10%"):
+    with pytest.raises(
+        QualityError, match=r"20% of the recordings of d .*datasets\.d\.max_bad_fraction = 10%"
+    ):
         check_quality(quality, 0.1, "d")
     with pytest.raises(QualityError, match="no clip of d is left in split test"):
         check_quality(quality, 0.2, "d")
@@ -91,7 +100,19 @@ def test_clips_are_in_the_order_of_the_index(recordings: pd.DataFrame) -> None:
     windows = window_table(rows, recordings)
     clips = merge_clips(recordings, windows)
     assert [*zip(clips["recording"], clips["window"], strict=True)] == [
-        *(("b", 0), ("b", 1), ("a", 0), ("a", 1), ("a", 2), ("c", 0), ("c", 1), ("d", 0), ("d", 1), ("e", 0), ("e", 1))
+        *(
+            ("b", 0),
+            ("b", 1),
+            ("a", 0),
+            ("a", 1),
+            ("a", 2),
+            ("c", 0),
+            ("c", 1),
+            ("d", 0),
+            ("d", 1),
+            ("e", 0),
+            ("e", 1),
+        )
     ]
     assert clips.loc[~clips["paired"], ["recording", "window"]].to_numpy().tolist() == [["a", 2]]
     assert len(pairs_of(windows)) == clips["paired"].sum() == 10

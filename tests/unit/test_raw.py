@@ -49,7 +49,9 @@ def test_simulated_data_are_noticed_when_touched_only(settings: DatasetSettings,
     files = []
     for path in sorted(tmp_path.rglob("*.*")):
         stat = path.stat()
-        files.append({"path": str(path.relative_to(tmp_path)), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns})
+        files.append(
+            {"path": str(path.relative_to(tmp_path)), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        )
     marker.write_text(json.dumps({"files": files}))
     assert raw_state("d", settings, 0, marker) == raw_state("d", settings, 1, marker) == AS_SIMULATED
     assert labelled_state("d", settings, None, marker) == AS_SIMULATED

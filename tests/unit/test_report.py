@@ -14,7 +14,10 @@ EXPERIMENTS = {
     "frozen": {**SETTINGS, "objective": "none"},
     "ours": {**SETTINGS, "objective": "comodo", "queue_size": 64},
 }
-RUNS = ["home/teachers/videomae", *(f"experiments/{name}/seed{seed}/home" for name in EXPERIMENTS for seed in (1, 2))]
+RUNS = [
+    "home/teachers/videomae",
+    *(f"experiments/{name}/seed{seed}/home" for name in EXPERIMENTS for seed in (1, 2)),
+]
 
 
 @pytest.fixture
@@ -51,7 +54,11 @@ def test_table_has_a_row_per_run_and_score(results: Path) -> None:
 
 def test_mean_and_deviation_over_seeds(results: Path) -> None:
     short = mean_over_seeds(collect(results, RUNS, EXPERIMENTS))
-    row = short[(short["experiment"] == "ours") & (short["labels_per_class"] == "all") & (short["scoring"] == "decision")]
+    row = short[
+        (short["experiment"] == "ours")
+        & (short["labels_per_class"] == "all")
+        & (short["scoring"] == "decision")
+    ]
     assert row["top1"].tolist() == ["77.5 ± 3.5"]  # of 75 and 80
     assert row["seeds"].tolist() == [2]
     teacher = short[(short["student"] == "-") & (short["scoring"] == "platt")]
@@ -66,7 +73,9 @@ def test_summary_is_one_row_per_encoder(results: Path) -> None:
 
 
 def test_report_is_written(results: Path) -> None:
-    histories = [results / f"experiments/{name}/seed{seed}/history.json" for name in EXPERIMENTS for seed in (1, 2)]
+    histories = [
+        results / f"experiments/{name}/seed{seed}/history.json" for name in EXPERIMENTS for seed in (1, 2)
+    ]
     write_report(results, RUNS, EXPERIMENTS, histories, results / "report")
     names = {path.name for path in (results / "report").iterdir()}
     assert names == {"accuracy.csv", "accuracy.md", "summary.md", "training.png", "label-efficiency.png"}

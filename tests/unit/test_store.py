@@ -7,7 +7,15 @@ import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
-from comodo.store import StoreError, clips_digest, merge_stores, open_store, read_made_by, read_rows, write_store
+from comodo.store import (
+    StoreError,
+    clips_digest,
+    merge_stores,
+    open_store,
+    read_made_by,
+    read_rows,
+    write_store,
+)
 
 MADE_BY = {"model": "some/teacher", "preprocessing": {"mean": [0.5]}}
 
@@ -18,7 +26,9 @@ def clip_table(recordings: dict[str, int]) -> pd.DataFrame:
         for recording, count in recordings.items()
         for window in range(count)
     ]
-    return pd.DataFrame(rows, columns=["clip", "label", "split", "start_s", "end_s", "first_frame", "n_frames"])
+    return pd.DataFrame(
+        rows, columns=["clip", "label", "split", "start_s", "end_s", "first_frame", "n_frames"]
+    )
 
 
 def embeddings_of(clips: pd.DataFrame, dim: int = 4) -> NDArray[np.float32]:
@@ -56,7 +66,9 @@ def test_not_finite_is_refused_by_clip(tmp_path: Path) -> None:
         write_store(tmp_path / "s.h5", clip_table({"a": 3}), 4, [batch], MADE_BY)
 
 
-@pytest.mark.parametrize("change", [{"label": "running"}, {"start_s": 0.1}, {"split": "val"}, {"n_frames": 49}])
+@pytest.mark.parametrize(
+    "change", [{"label": "running"}, {"start_s": 0.1}, {"split": "val"}, {"n_frames": 49}]
+)
 def test_store_of_another_clip_table_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     clips = clip_table({"a": 3})
     path = write(tmp_path / "s.h5", clips)

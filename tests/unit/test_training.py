@@ -315,6 +315,17 @@ def test_history_and_callback() -> None:
     json.dumps(history)
 
 
+def test_both_models_are_in_train_mode_at_each_step_whatever_the_callback_does() -> None:
+    def on_epoch(epoch: int, student: Student, head: nn.Module) -> dict[str, float]:
+        student.eval()
+        head.eval()
+        return {}
+
+    run, modes = Run(), []
+    run.train(on_epoch=on_epoch, on_step=lambda *_: modes.append((run.student.training, run.head.training)))
+    assert modes == 11 * [(True, True)]
+
+
 def test_same_seed_same_bits_other_seed_other_weights(undisturbed: Run) -> None:
     again, other = Run(), Run()
     torch.manual_seed(99)  # what the process did before must not matter

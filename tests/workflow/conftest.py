@@ -95,7 +95,9 @@ class Project:
         path.write_text(yaml.safe_dump(config))
         command = [SNAKEMAKE, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.folder)]
         command += ["--configfile", str(path), "--cores", "2", *arguments]
-        return subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False, cwd=self.folder)
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout, check=False, cwd=self.folder
+        )
 
     def run(self, config: dict[str, Any], *arguments: str) -> None:
         """Run to the end, or show why not."""

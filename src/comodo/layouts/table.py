@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 COLUMNS = ("recording", "split", "label", "video", "imu")
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 STANDARD_GRAVITY = 9.80665  # m/s² per g
+MARGIN_S = 0.1  # of IMU around a recording that is cut out of a longer file
 
 
 class Table:
@@ -130,7 +131,7 @@ class Table:
                     furthest[cut.split] = cut
 
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
-        """Read the IMU of a recording from its csv or its camera file, cut to [start_s, end_s). Raises `ImuError`."""
+        """Read the IMU of a recording from its csv or its camera file, cut to [start_s, end_s) and a small margin. Raises `ImuError`."""
         samples = (
             _read_camera(recording.video)
             if recording.imu == recording.video
@@ -165,13 +166,10 @@ def _end(recording: Recording) -> float:
 
 
 def _cut(samples: ImuSamples, start: float, end: float) -> ImuSamples:
-    """Keep [start, end), to a microsecond, and count time from `start`. Samples without a time go."""
-    start_, end_ = (
-        start - 1e-6,
-        end - 1e-6,
-    )  # times are rounded: two cuts that touch share no sample and miss none
-    accel = (samples.accel_t >= start_) & (samples.accel_t < end_)
-    gyro = (samples.gyro_t >= start_) & (samples.gyro_t < end_)
+    """Keep [start, end) with a margin, which interpolation at the ends needs, and count time from `start`."""
+    accel, gyro = (
+        (time >= start - MARGIN_S) & (time < end + MARGIN_S) for time in (samples.accel_t, samples.gyro_t)
+    )
     return ImuSamples(
         accel_t=samples.accel_t[accel] - start,
         accel=samples.accel[:, accel],

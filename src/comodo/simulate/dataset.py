@@ -22,6 +22,8 @@ from tqdm import tqdm
 
 from comodo.config import SPLITS, SimulateSettings
 from comodo.files import atomic
+from comodo.layouts import ImuError, read_imu_csv
+from comodo.layouts.ego4d import ACCEL, GYRO, TIME
 from comodo.simulate.scene import FAMILIES, make_scene, render
 from comodo.simulate.sensors import Imu, simulate_imu
 from comodo.simulate.trajectory import (
@@ -33,13 +35,11 @@ from comodo.simulate.trajectory import (
     simulate_trajectory,
     trajectory_from_imu,
 )
+from comodo.versions import VERSIONS
 
-VERSION = 1  # raise when the same settings give other data
 FAMILY_MATCHES = 0.75  # share of recordings that take place where their activity usually does
 DESCRIPTION = "simulated by comodo"  # how a folder of ours is told from real data
-IMU_COLUMNS = (
-    "component_idx,component_timestamp_ms,canonical_timestamp_ms,gyro_x,gyro_y,gyro_z,accl_x,accl_y,accl_z"
-)
+IMU_COLUMNS = ("component_idx", "component_timestamp_ms", TIME, *GYRO, *ACCEL)
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def stage(take: Take, settings: SimulateSettings) -> tuple[Subject, Trajectory, 
     if take.recorded is None:
         trajectory = simulate_trajectory(ACTIVITIES[take.label], subject, settings.duration_s, rng)
     else:
-        imu = read_imu_csv(take.recorded)
+        imu = read_recorded(take.recorded)
         trajectory = trajectory_from_imu(imu.times, imu.accel, imu.times, imu.gyro)
     return subject, trajectory, rng
 
@@ -129,7 +129,7 @@ def _simulate(take: Take, settings: SimulateSettings) -> Simulated:
     if take.recorded is None:
         imu, duration = simulate_imu(trajectory, rng, subject), settings.duration_s
     else:
-        imu = read_imu_csv(take.recorded)
+        imu = read_recorded(take.recorded)
         duration = min(settings.duration_s, float(imu.times[-1]))
     times = np.arange(round(duration * settings.fps)) / settings.fps
     return Simulated(film(take, settings, trajectory, times, rng), imu, take.label, take.subject)
@@ -161,7 +161,7 @@ def write_dataset(settings: SimulateSettings, root: Path, marker: Path, workers:
             videos = list(tqdm(done, total=len(world), desc="simulate", unit="recording"))
         metadata = {
             "date": "",
-            "version": f"simulate-{VERSION}",
+            "version": f"simulate-{VERSIONS['simulate']}",
             "description": DESCRIPTION,
             "videos": videos,
         }
@@ -177,7 +177,11 @@ def write_dataset(settings: SimulateSettings, root: Path, marker: Path, workers:
                 {"path": str(path.relative_to(root)), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
             )
     with atomic(marker) as temporary:
-        content = {"version": VERSION, "settings": settings.model_dump(mode="json"), "files": files}
+        content = {
+            "version": VERSIONS["simulate"],
+            "settings": settings.model_dump(mode="json"),
+            "files": files,
+        }
         temporary.write_text(json.dumps(content, indent=1) + "\n")
 
 
@@ -220,7 +224,7 @@ def write_video(path: Path, frames: NDArray[np.uint8], fps: float) -> None:
         stream = container.add_stream("libx264", rate=Fraction(fps).limit_denominator(1001))
         stream.height, stream.width = frames.shape[1:3]
         stream.pix_fmt = "yuv420p"
-        stream.options = {"preset": "superfast", "crf": "18", "threads": "1"}
+        stream.options = {"preset": "ultrafast", "crf": "18", "threads": "1"}
         for frame in frames:
             container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
         container.mux(stream.encode())
@@ -234,29 +238,23 @@ def write_imu_csv(path: Path, imu: Imu) -> None:
     ms = np.round(imu.times * 1000, 4)
     component = np.zeros(len(ms), np.int64)
     columns = [component, ms, ms, *np.round(imu.gyro, 6), *np.round(imu.accel, 5)]
-    table = pyarrow.table(columns, names=IMU_COLUMNS.split(","))
+    table = pyarrow.table(columns, names=list(IMU_COLUMNS))
     with path.open("wb") as stream:
-        stream.write(IMU_COLUMNS.encode() + b"\n")
+        stream.write(",".join(IMU_COLUMNS).encode() + b"\n")
         csv.write_csv(table, stream, csv.WriteOptions(include_header=False))
 
 
-def read_imu_csv(path: Path) -> Imu:
-    """Read an IMU file with Ego4D's columns: sorted by time, rows without a number dropped.
+def read_recorded(path: Path) -> Imu:
+    """Read an IMU file with Ego4D's columns: sorted by time, each time once, rows without a number dropped.
 
     Raises:
-        ValueError: a column is missing.
+        ValueError: it is no such file.
     """
-    import pandas
-
-    table = pandas.read_csv(path)
-    names = ["canonical_timestamp_ms", *IMU_COLUMNS.split(",")[3:]]
-    missing = [name for name in names if name not in table]
-    if missing:
-        raise ValueError(f"{path}: no column {', '.join(missing)}; Ego4D's are {IMU_COLUMNS}")
-    values = table[names].apply(pandas.to_numeric, errors="coerce").to_numpy(np.float64)
-    values = values[np.isfinite(values).all(axis=1)]
-    values = values[np.unique(values[:, 0], return_index=True)[1]]
-    return Imu(values[:, 0] / 1000, values[:, 4:].T, values[:, 1:4].T)
+    try:
+        table = read_imu_csv(path, (TIME, *GYRO, *ACCEL)).dropna().drop_duplicates(TIME).sort_values(TIME)
+    except ImuError as error:
+        raise ValueError(f"simulate.trajectory_imu: {error}") from None
+    return Imu(table[TIME].to_numpy() / 1000, table[list(ACCEL)].to_numpy().T, table[list(GYRO)].to_numpy().T)
 
 
 def _recorded(settings: SimulateSettings, subjects: int) -> dict[str, list[Path]]:

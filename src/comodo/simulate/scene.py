@@ -10,8 +10,8 @@ from scipy.fft import irfft2
 
 from comodo.simulate.trajectory import Array, Trajectory
 
-TEXELS = 256  # side of a texture tile
-TEXELS_PER_M = 32.0
+TEXELS = 128  # side of a texture tile
+TEXELS_PER_M = 20.0  # finer than a pixel of the small frames sees at 2 m
 FIELD_OF_VIEW = np.deg2rad(90.0)
 SURFACES = 5  # walls across x, walls across y, floor, ceiling, table
 _CHUNK = 16  # frames drawn at once: small enough to stay in the processor's cache
@@ -33,11 +33,16 @@ class Family:
 
 
 FAMILIES = {
-    "home": Family((0.72, 0.64, 0.55), (0.50, 0.36, 0.25), (0.85, 0.83, 0.80), (0.6, 0.6), 0.10, 14, 0.7, (2.2, 2.5), 0.6),
-    "kitchen": Family((0.78, 0.78, 0.72), (0.55, 0.52, 0.50), (0.88, 0.88, 0.86), (0.3, 0.9), 0.10, 22, 0.5, (1.8, 2.5), 0.8),
-    "workshop": Family((0.50, 0.47, 0.42), (0.42, 0.40, 0.38), (0.55, 0.55, 0.52), (0.4, 0.3), 0.18, 34, 0.35, (3.0, 3.5), 0.8),
-    "street": Family((0.52, 0.52, 0.48), (0.40, 0.40, 0.40), (0.60, 0.72, 0.88), (0.8, 2.0), 0.16, 18, 1.2, (8.0, 9.0), 0.05),
-    "stairwell": Family((0.66, 0.66, 0.64), (0.46, 0.46, 0.48), (0.70, 0.70, 0.70), (1.5, 0.25), 0.12, 6, 0.8, (2.4, 4.0), 0.05),
+    "home": Family((0.72, 0.64, 0.55), (0.50, 0.36, 0.25), (0.85, 0.83, 0.80),
+                   grain=(0.6, 0.6), contrast=0.10, objects=14, object_size=0.7, room=(2.2, 2.5), table=0.6),
+    "kitchen": Family((0.78, 0.78, 0.72), (0.55, 0.52, 0.50), (0.88, 0.88, 0.86),
+                      grain=(0.3, 0.9), contrast=0.10, objects=22, object_size=0.5, room=(1.8, 2.5), table=0.8),
+    "workshop": Family((0.50, 0.47, 0.42), (0.42, 0.40, 0.38), (0.55, 0.55, 0.52),
+                       grain=(0.4, 0.3), contrast=0.18, objects=34, object_size=0.35, room=(3.0, 3.5), table=0.8),
+    "street": Family((0.52, 0.52, 0.48), (0.40, 0.40, 0.40), (0.60, 0.72, 0.88),
+                     grain=(0.8, 2.0), contrast=0.16, objects=18, object_size=1.2, room=(8.0, 9.0), table=0.05),
+    "stairwell": Family((0.66, 0.66, 0.64), (0.46, 0.46, 0.48), (0.70, 0.70, 0.70),
+                        grain=(1.5, 0.25), contrast=0.12, objects=6, object_size=0.8, room=(2.4, 4.0), table=0.05),
 }  # fmt: skip
 
 
@@ -73,7 +78,7 @@ def make_scene(family: Family, trajectory: Trajectory, rng: np.random.Generator)
     ]
     half, height = np.multiply(family.room, np.exp(rng.normal(0, 0.15, 2)))
     half_xy = half * np.exp(rng.normal(0, 0.2, 2))
-    low, high = trajectory.position.min(axis=0) - 0.6, trajectory.position.max(axis=0) + 0.6
+    low, high = trajectory.position.min(axis=0) - 0.6, trajectory.position.max(axis=0) + 0.6  # of the motion
     centre = (low + high)[:2] / 2 + rng.normal(0, 0.2, 2)
     low = np.append(np.minimum(low[:2], centre - half_xy), 0.0)
     high = np.append(np.maximum(high[:2], centre + half_xy), max(high[2], height))
@@ -102,7 +107,11 @@ def _cast(
     position: NDArray[np.float32], matrices: NDArray[np.float32], offsets: NDArray[np.float32], scene: Scene
 ) -> NDArray[np.uint32]:
     """Colours (n, size, size) of the nearest surface along each pixel's ray."""
-    origin, low, high = position[:, :, None, None], np.float32(scene.low), np.float32(scene.high)
+    origin, low, high = (
+        position[:, :, None, None],
+        scene.low.astype(np.float32),
+        scene.high.astype(np.float32),
+    )
     ray, reach = [], []
     for axis in range(3):  # ray = forward − left · column − up · row, exact in rows and columns
         across = matrices[:, axis, 0, None] - matrices[:, axis, 1, None] * offsets
@@ -114,7 +123,7 @@ def _cast(
     across_x, level = distance == reach[0], distance == reach[2]
     surface = np.where(across_x, 0, np.where(level, np.where(ray[2] > 0, 3, 2), 1)).astype(np.int32)
     if scene.table is not None:
-        x, y, half, height = np.float32(scene.table)
+        x, y, half, height = (np.float32(value) for value in scene.table)
         down = (height - origin[:, 2]) / ray[2]
         hit = (down > 0) & (down < distance)
         hit &= np.abs(origin[:, 0] + down * ray[0] - x) < half

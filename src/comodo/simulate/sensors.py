@@ -41,7 +41,7 @@ def simulate_imu(
     taken = np.arange(n) / RATE_HZ + noise * JITTER_S * np.clip(rng.normal(size=n), -3, 3)
     stamped = taken + noise * JITTER_S * np.clip(rng.normal(size=n), -3, 3)
     acceleration = CubicSpline(grid, trajectory.position)(grid, 2)
-    force = trajectory.orientation.apply(acceleration + (0, 0, GRAVITY), inverse=True)
+    force = trajectory.orientation.apply(acceleration + np.array([0, 0, GRAVITY]), inverse=True)
     accel = np.stack([np.interp(taken, grid, axis) for axis in force.T])
     turn = (trajectory.orientation[:-1].inv() * trajectory.orientation[1:]).as_rotvec()
     middle = (grid[:-1] + grid[1:]) / 2

@@ -6,7 +6,7 @@ import multiprocessing
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from torch import Generator, Tensor
     from transformers import PreTrainedModel
 
-VERSION = 1  # raise when the same settings give other weights
 STREAM = 1  # of simulated subjects and places: none that `write_dataset` uses, even with the same seed
 MEAN = STD = 0.5  # of the image processor that is saved with the weights
 WEIGHT_DECAY = 0.05
-TEMPERATURE = 0.1  # of the cosine classifier
+TEMPERATURE = 0.2  # of the cosine classifier
 SMOOTHING = 0.1  # of the labels
 RELIGHT = 0.08  # standard deviation of random changes of exposure; half of it per colour
 
@@ -45,9 +44,7 @@ def pretrain_teacher(settings: TeacherSettings, folder: Path, fps: float = 10.0,
     """
     clips = labels = None
     if settings.pretraining is not None:
-        clips, labels = render_clips(
-            settings, fps, "train", workers
-        )  # before torch has threads: workers are forked
+        clips, labels = render_clips(settings, fps, "train", workers)  # forks, so before torch has threads
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -114,6 +111,8 @@ def _train(
     import torch
     from torch.nn.functional import cross_entropy, normalize
 
+    from comodo.models.teachers import FAMILIES
+
     pretraining = settings.pretraining
     assert pretraining is not None
     pixels, target = torch.from_numpy(clips), torch.from_numpy(labels)
@@ -125,12 +124,14 @@ def _train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, pretraining.learning_rate, total_steps=pretraining.epochs * batches
     )
+    pool = FAMILIES[model.config.model_type].pool  # as the embedding is taken when encoding
     model.train()
     progress = tqdm(range(pretraining.epochs), desc="pretrain", unit="epoch")
     for _ in progress:
         order = torch.randperm(len(pixels), generator=generator)
         for batch in order[: batches * pretraining.batch_size].view(batches, -1):
-            embedding = pool(model, _augment(pixels[batch], int(model.config.image_size), generator))
+            x = _augment(pixels[batch], int(model.config.image_size), generator)
+            embedding = pool(model(pixel_values=x).last_hidden_state, model.config)
             logits = normalize(embedding, dim=1) @ normalize(classifier, dim=1).T / TEMPERATURE
             loss = cross_entropy(logits, target[batch], label_smoothing=SMOOTHING)
             optimizer.zero_grad()
@@ -140,14 +141,6 @@ def _train(
             schedule.step()
         progress.set_postfix(loss=f"{loss.item():.3f}")
     model.eval()
-
-
-def pool(model: PreTrainedModel, pixels: Tensor) -> Tensor:
-    """Pooled output (B, D) of normalised pixels (B, T, 3, H, W), as the teacher's embedding is taken when encoding."""
-    hidden: Tensor = model(pixel_values=pixels).last_hidden_state
-    if model.config.model_type == "videomae" and not model.config.use_mean_pooling:
-        return hidden[:, 0]
-    return hidden.mean(dim=1)
 
 
 def _augment(clips: Tensor, side: int, generator: Generator) -> Tensor:
@@ -172,7 +165,7 @@ def _augment(clips: Tensor, side: int, generator: Generator) -> Tensor:
     return (x.view(b, -1, 3, side, side) - MEAN) / STD
 
 
-def _processor(side: int) -> object:
+def _processor(side: int) -> Any:
     from transformers.models.videomae.image_processing_pil_videomae import VideoMAEImageProcessorPil
 
     return VideoMAEImageProcessorPil(

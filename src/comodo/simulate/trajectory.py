@@ -1,6 +1,7 @@
 """How a head-mounted rig moves: one 6-DoF trajectory per recording.
 
-World frame: metres, z up, floor at z = 0. Rig frame: x forward (the optical axis), y left, z up; camera and IMU share it.
+World frame: metres, z up, floor at z = 0. Rig frame, shared by camera and IMU: x forward (the optical axis), y left,
+z up.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from scipy.interpolate import CubicSpline
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import butter, detrend, sosfiltfilt
 from scipy.spatial.transform import Rotation, Slerp
+from scipy.special import ndtri
 
 Array = NDArray[np.float64]
 
@@ -194,10 +196,10 @@ def trajectory_from_imu(
     apparent = sosfiltfilt(butter(2, 0.1, fs=RATE_HZ, output="sos"), turned.apply(force), axis=0)
     orientation = _upright(apparent) * turned
     highpass = butter(2, 0.3, "highpass", fs=RATE_HZ, output="sos")
-    position = orientation.apply(force) - (0, 0, GRAVITY)
+    position = orientation.apply(force) - np.array([0, 0, GRAVITY])
     for _ in range(2):
         position = sosfiltfilt(highpass, detrend(np.cumsum(position, axis=0) / RATE_HZ, axis=0), axis=0)
-    return Trajectory(times, position + (0, 0, height), orientation)
+    return Trajectory(times, position + np.array([0, 0, height]), orientation)
 
 
 def _noise(n: int, bandwidth_hz: float, rng: np.random.Generator) -> Array:
@@ -222,7 +224,7 @@ def _steps(n: int, rate_hz: float, rng: np.random.Generator) -> Array:
 def _bouts(n: int, pause: float, rng: np.random.Generator) -> Array:
     """1 while active and 0 in pauses (n,), with soft edges; bouts and pauses last seconds."""
     level = _noise(n, 0.06, rng)
-    threshold = np.sqrt(2) * _erfinv(2 * pause - 1)
+    threshold = ndtri(pause)  # what a normal variable stays below for that share of time
     return gaussian_filter1d((level > threshold).astype(float), 0.25 * RATE_HZ)
 
 
@@ -253,9 +255,3 @@ def _upright(vectors: Array) -> Rotation:
     sine = np.linalg.norm(axis, axis=1, keepdims=True)
     axis = np.where(sine > 1e-9, axis / np.maximum(sine, 1e-9), (1.0, 0.0, 0.0))
     return Rotation.from_rotvec(axis * np.arctan2(sine, unit[:, 2:]))
-
-
-def _erfinv(value: float) -> float:
-    from scipy.special import erfinv
-
-    return float(erfinv(value))

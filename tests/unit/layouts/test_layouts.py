@@ -149,6 +149,7 @@ def test_fingerprint_notices_every_change_of_a_raw_file(tmp_path: Path) -> None:
     os.utime(one.imu, ns=(5, 6))
     seen.append(fingerprint([one]))
     seen.append(fingerprint([one, recording(tmp_path, "b")]))
+    seen.append(fingerprint([Recording("other", one.split, one.label, one.video, one.imu)]))
     seen.append(fingerprint([Recording(one.id, one.split, one.label, one.video, one.imu, end_s=3.0)]))
     assert len(set(seen)) == len(seen)
     assert fingerprint([one]) == seen[4]
