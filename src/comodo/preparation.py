@@ -79,19 +79,19 @@ def pair_shard(
     table = pd.read_parquet(video)
     windows = pair_clips(recordings, table, imu, settings)
     odd = read_notes(imu)
-    for row in table[(table["reason"] != "") & (table["file"] != "")].itertuples():
-        odd.setdefault(row.recording, []).append(f"{row.reason}: {row.detail}")
+    partly = table[(table["reason"] != "") & (table["file"] != "")]
+    for recording, reason, detail in partly[["recording", "reason", "detail"]].itertuples(index=False, name=None):
+        odd.setdefault(recording, []).append(f"{reason}: {detail}")
     told = set(windows.loc[windows["window"] < 0, "recording"])
+    nothing = dict.fromkeys(("window", "first_sample", "last_sample", "first_frame"), -1)
     whole = [
-        {"recording": r.id, "split": r.split, "label": r.label, "detail": "; ".join(odd.get(r.id, []))}
+        {"recording": r.id, "split": r.split, "label": r.label, "detail": "; ".join(odd.get(r.id, [])), "clip": ""}
+        | {"start_s": 0.0, "end_s": 0.0, "n_frames": 0, "reason": "", **nothing}
         for r in recordings
         if r.id not in told
     ]
-    rest = {"clip": "", "window": -1, "start_s": 0.0, "end_s": 0.0, "n_frames": 0, "reason": ""}
-    rest |= dict.fromkeys(("first_sample", "last_sample", "first_frame"), -1)
-    if whole:
-        windows = pd.concat([pd.DataFrame(whole).assign(**rest)[windows.columns], windows], ignore_index=True)
-    return windows.assign(shard=shard)
+    rows = pd.DataFrame(whole, columns=windows.columns).astype(windows.dtypes)
+    return pd.concat([rows, windows], ignore_index=True).assign(shard=shard)
 
 
 def pairs_of(windows: pd.DataFrame) -> pd.DataFrame:

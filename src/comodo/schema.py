@@ -6,12 +6,13 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from comodo import config
 
 BEGIN: Final = "<!-- keys: written by `make docs`, from src/comodo/config.py -->"
-BLOCKS: Final = {
+BLOCKS: Final[dict[str, type[BaseModel]]] = {
     "The top level": config.Config,
     "datasets.&lt;name&gt;": config.DatasetSettings,
     "datasets.&lt;name&gt;.video": config.VideoSettings,
