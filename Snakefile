@@ -32,10 +32,7 @@ rule prepared:
 
 rule embedded:
     input:
-        [
-            f"results/{e.dataset}/teachers/{e.teacher}/anchors.h5"
-            for e in EXPERIMENTS.values()
-        ],
+        [f"results/{e.dataset}/teachers/{e.teacher}/anchors.h5" for e in EXPERIMENTS.values()],
 
 
 rule distilled:

@@ -282,20 +282,17 @@ class Config(_Block):
     def _names_exist(self) -> Config:
         faults = []
         for name, experiment in self.experiments.items():
-            for key, known in (
-                ("dataset", self.datasets),
-                ("teacher", self.teachers),
-                ("student", self.students),
-            ):
-                value = getattr(experiment, key)
+            asked: list[tuple[str, str, Mapping[str, Any]]] = [
+                ("dataset", experiment.dataset, self.datasets),
+                ("teacher", experiment.teacher, self.teachers),
+            ]
+            asked += [("student", experiment.student, self.students)]
+            asked += [("eval_datasets", other, self.datasets) for other in experiment.eval_datasets]
+            for key, value, known in asked:
                 if value not in known:
+                    block = key.removeprefix("eval_").rstrip("s") + "s"
                     faults.append(
-                        f"experiments.{name}.{key}: {value!r} is not under {key}s{_hint(value, known)}"
-                    )
-            for value in experiment.eval_datasets:
-                if value not in self.datasets:
-                    faults.append(
-                        f"experiments.{name}.eval_datasets: {value!r} is not under datasets{_hint(value, self.datasets)}"
+                        f"experiments.{name}.{key}: {value!r} is not under {block}{_hint(value, known)}"
                     )
         if faults:
             raise ValueError("\n".join(faults))

@@ -80,12 +80,20 @@ def pair_shard(
     windows = pair_clips(recordings, table, imu, settings)
     odd = read_notes(imu)
     partly = table[(table["reason"] != "") & (table["file"] != "")]
-    for recording, reason, detail in partly[["recording", "reason", "detail"]].itertuples(index=False, name=None):
+    for recording, reason, detail in partly[["recording", "reason", "detail"]].itertuples(
+        index=False, name=None
+    ):
         odd.setdefault(recording, []).append(f"{reason}: {detail}")
     told = set(windows.loc[windows["window"] < 0, "recording"])
     nothing = dict.fromkeys(("window", "first_sample", "last_sample", "first_frame"), -1)
     whole = [
-        {"recording": r.id, "split": r.split, "label": r.label, "detail": "; ".join(odd.get(r.id, [])), "clip": ""}
+        {
+            "recording": r.id,
+            "split": r.split,
+            "label": r.label,
+            "detail": "; ".join(odd.get(r.id, [])),
+            "clip": "",
+        }
         | {"start_s": 0.0, "end_s": 0.0, "n_frames": 0, "reason": "", **nothing}
         for r in recordings
         if r.id not in told

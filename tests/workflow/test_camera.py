@@ -14,7 +14,9 @@ from tests.workflow.conftest import ROOT, Project
 pytestmark = [pytest.mark.workflow, pytest.mark.realdata]
 
 
-def test_camera_files_become_a_report(realdata: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_camera_files_become_a_report(
+    realdata: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COMODO_REALDATA", str(realdata.resolve()))
     (tmp_path / "config").mkdir()
     shutil.copy(ROOT / "config/camera.csv", tmp_path / "config")
@@ -24,7 +26,14 @@ def test_camera_files_become_a_report(realdata: Path, tmp_path: Path, monkeypatc
     clips = pd.read_parquet(tmp_path / "results/gopro/clips.parquet")
     pairs = clips[clips["paired"]].groupby("recording").size()
     # 2.5 s windows: 11.0 s of IMU, 5 s, 5 s, 2.5 s, and the rests of 5.5 s and 4.6 s
-    expected = {"walk-1": 4, "flight-train": 2, "walk-2-val": 2, "flight-val": 1, "walk-2-test": 2, "flight-test": 1}
+    expected = {
+        "walk-1": 4,
+        "flight-train": 2,
+        "walk-2-val": 2,
+        "flight-val": 1,
+        "walk-2-test": 2,
+        "flight-test": 1,
+    }
     assert pairs.to_dict() == expected
     quality = pd.read_csv(tmp_path / "results/gopro/quality.csv", keep_default_na=False)
     assert set(quality.loc[quality["window"] == -1, "reason"]) == {""}

@@ -1,4 +1,4 @@
-"""What is wrong is said in one line that names file and key, before the first job; half-written files are never used."""
+"""Faults are said in one line that names file and key, before the first job; half-written files are never used."""
 
 from __future__ import annotations
 

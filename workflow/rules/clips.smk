@@ -14,6 +14,8 @@ rule pair_clips:
     benchmark:
         "results/benchmarks/pair_clips/{dataset}-{shard}.tsv"
     priority: 10
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -32,8 +34,6 @@ rule pair_clips:
         recordings=of_raw(labelled_state),
     message:
         "Pairing clips and IMU windows of {wildcards.dataset}, shard {wildcards.shard}"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/pair_clips.py"
 
@@ -54,6 +54,8 @@ rule report_quality:
     benchmark:
         "results/benchmarks/report_quality/{dataset}.tsv"
     priority: 10
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -62,8 +64,6 @@ rule report_quality:
         version=VERSIONS["report_quality"],
     message:
         "Reporting the quality of {wildcards.dataset}"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/report_quality.py"
 
@@ -80,18 +80,16 @@ rule merge_clips:
     benchmark:
         "results/benchmarks/merge_clips/{dataset}.tsv"
     priority: 10
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
         runtime=30,
     params:
         version=VERSIONS["merge_clips"],
-        max_bad_fraction=lambda wildcards: CONFIG.datasets[
-            wildcards.dataset
-        ].max_bad_fraction,
+        max_bad_fraction=lambda wildcards: CONFIG.datasets[wildcards.dataset].max_bad_fraction,
     message:
         "Checking and merging the clips of {wildcards.dataset}"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/merge_clips.py"

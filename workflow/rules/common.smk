@@ -14,9 +14,7 @@ except ConfigError as error:
 
 EXPERIMENTS = CONFIG.experiments
 EVALUATIONS = [(e, d) for e in EXPERIMENTS for d in CONFIG.evaluated_on(e)]
-DATASETS = sorted(
-    {e.dataset for e in EXPERIMENTS.values()} | {d for _, d in EVALUATIONS}
-)
+DATASETS = sorted({e.dataset for e in EXPERIMENTS.values()} | {d for _, d in EVALUATIONS})
 
 
 def one_of(names):
@@ -37,25 +35,19 @@ def shards(dataset):
 
 def of_shards(pattern):
     """Input function: one file per shard of the wildcards' dataset."""
-    return lambda wildcards: expand(
-        pattern, **wildcards, shard=shards(wildcards.dataset)
-    )
+    return lambda wildcards: expand(pattern, **wildcards, shard=shards(wildcards.dataset))
 
 
 def dataset_settings(*keys):
     """Params function: those settings of the dataset that the rule's output depends on, and no others."""
     keys = {"layout", "root", "splits", "table", *keys}
-    return lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump(
-        mode="json", include=keys
-    )
+    return lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump(mode="json", include=keys)
 
 
 def simulated(wildcards):
     """Input function: the marker of a simulated dataset; nothing where raw data were recorded."""
     return (
-        [f"results/{wildcards.dataset}/simulated.json"]
-        if CONFIG.datasets[wildcards.dataset].simulate
-        else []
+        [f"results/{wildcards.dataset}/simulated.json"] if CONFIG.datasets[wildcards.dataset].simulate else []
     )
 
 
@@ -66,9 +58,7 @@ def of_raw(state):
         try:
             marker = next(map(Path, simulated(wildcards)), None)
             shard = int(wildcards.shard) if "shard" in wildcards.keys() else None
-            return state(
-                wildcards.dataset, CONFIG.datasets[wildcards.dataset], shard, marker
-            )
+            return state(wildcards.dataset, CONFIG.datasets[wildcards.dataset], shard, marker)
         except LayoutError as error:
             raise WorkflowError(str(error))
 
@@ -85,9 +75,7 @@ def of_experiment(pattern):
 def imu_of_experiment(wildcards):
     """Input function: the IMU shards that an experiment trains on."""
     dataset = EXPERIMENTS[wildcards.experiment].dataset
-    return expand(
-        "results/{dataset}/imu/{shard}.h5", dataset=dataset, shard=shards(dataset)
-    )
+    return expand("results/{dataset}/imu/{shard}.h5", dataset=dataset, shard=shards(dataset))
 
 
 def anchors_of_evaluation(wildcards):
@@ -98,7 +86,14 @@ def anchors_of_evaluation(wildcards):
 def experiment_settings(experiment):
     """What a student depends on: untrained ones (objective none) on no training setting."""
     settings = EXPERIMENTS[experiment]
-    untrained = {"dataset", "teacher", "student", "objective", "projection_hidden", "projection_dim"}
+    untrained = {
+        "dataset",
+        "teacher",
+        "student",
+        "objective",
+        "projection_hidden",
+        "projection_dim",
+    }
     used = untrained if settings.objective == "none" else set(type(settings).model_fields) - {"eval_datasets"}
     return settings.model_dump(mode="json", include=used)
 
@@ -106,13 +101,9 @@ def experiment_settings(experiment):
 def made_teacher(wildcards):
     """Input function: the folder of a teacher that the workflow makes itself; nothing where a checkpoint is given."""
     return (
-        [f"results/teachers/{wildcards.teacher}"]
-        if CONFIG.teachers[wildcards.teacher].architecture
-        else []
+        [f"results/teachers/{wildcards.teacher}"] if CONFIG.teachers[wildcards.teacher].architecture else []
     )
 
 
 def student_settings(wildcards):
-    return CONFIG.students[EXPERIMENTS[wildcards.experiment].student].model_dump(
-        mode="json"
-    )
+    return CONFIG.students[EXPERIMENTS[wildcards.experiment].student].model_dump(mode="json")

@@ -14,6 +14,8 @@ rule distill:
         "results/logs/distill/{experiment}-seed{seed}.log",
     benchmark:
         "results/benchmarks/distill/{experiment}-seed{seed}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 2
     resources:
         mem_mb=4000,
@@ -26,7 +28,5 @@ rule distill:
         state="results/experiments/{experiment}/seed{seed}/state",
     message:
         "Distilling {wildcards.experiment}, seed {wildcards.seed}"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/distill.py"

@@ -12,6 +12,8 @@ rule encode_video:
         "results/logs/encode_video/{dataset}-{teacher}-{shard}.log",
     benchmark:
         "results/benchmarks/encode_video/{dataset}-{teacher}-{shard}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 2
     resources:
         mem_mb=4000,
@@ -24,8 +26,6 @@ rule encode_video:
         ),
     message:
         "Encoding {wildcards.dataset}, shard {wildcards.shard}, with {wildcards.teacher}"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/encode_video.py"
 
@@ -40,6 +40,8 @@ rule merge_embeddings:
         "results/logs/merge_embeddings/{dataset}-{teacher}.log",
     benchmark:
         "results/benchmarks/merge_embeddings/{dataset}-{teacher}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -48,8 +50,6 @@ rule merge_embeddings:
         version=VERSIONS["merge_embeddings"],
     message:
         "Merging the embeddings of {wildcards.dataset} by {wildcards.teacher}"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/merge_embeddings.py"
 
@@ -63,6 +63,8 @@ rule select_anchors:
         "results/logs/select_anchors/{dataset}-{teacher}.log",
     benchmark:
         "results/benchmarks/select_anchors/{dataset}-{teacher}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -71,7 +73,5 @@ rule select_anchors:
         version=VERSIONS["select_anchors"],
     message:
         "Selecting the anchors of {wildcards.dataset} in the space of {wildcards.teacher}"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/select_anchors.py"

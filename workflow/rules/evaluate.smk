@@ -14,6 +14,8 @@ rule extract_features:
         "results/logs/extract_features/{experiment}-seed{seed}-{dataset}.log",
     benchmark:
         "results/benchmarks/extract_features/{experiment}-seed{seed}-{dataset}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 2
     resources:
         mem_mb=4000,
@@ -23,8 +25,6 @@ rule extract_features:
         version=VERSIONS["extract_features"],
     message:
         "Extracting features of {wildcards.dataset} by {wildcards.experiment}, seed {wildcards.seed}"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/extract_features.py"
 
@@ -39,6 +39,8 @@ rule extract_teacher_features:
         "results/logs/extract_teacher_features/{dataset}-{teacher}.log",
     benchmark:
         "results/benchmarks/extract_teacher_features/{dataset}-{teacher}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -47,8 +49,6 @@ rule extract_teacher_features:
         version=VERSIONS["extract_features"],
     message:
         "Taking the features of {wildcards.dataset} from {wildcards.teacher} itself"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/extract_teacher_features.py"
 
@@ -62,6 +62,8 @@ rule evaluate_anchors:
         "results/logs/evaluate_anchors/{run}.log",
     benchmark:
         "results/benchmarks/evaluate_anchors/{run}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -70,8 +72,6 @@ rule evaluate_anchors:
         version=VERSIONS["evaluate_anchors"],
     message:
         "Scoring {wildcards.run} by the nearest anchor"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/evaluate_anchors.py"
 
@@ -85,6 +85,8 @@ rule evaluate_svm:
         "results/logs/evaluate_svm/{run}.log",
     benchmark:
         "results/benchmarks/evaluate_svm/{run}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=6000,
@@ -94,7 +96,5 @@ rule evaluate_svm:
         settings=CONFIG.evaluation.model_dump(mode="json"),
     message:
         "Scoring {wildcards.run} by an SVM"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/evaluate_svm.py"

@@ -11,6 +11,8 @@ rule index_recordings:
     benchmark:
         "results/benchmarks/index_recordings/{dataset}.tsv"
     priority: 10
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=500,
@@ -21,8 +23,6 @@ rule index_recordings:
         recordings=of_raw(labelled_state),
     message:
         "Listing the recordings of {wildcards.dataset}"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/index_recordings.py"
 
@@ -38,6 +38,8 @@ rule extract_clips:
     benchmark:
         "results/benchmarks/extract_clips/{dataset}-{shard}.tsv"
     priority: 10
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1500,
@@ -48,8 +50,6 @@ rule extract_clips:
         raw=of_raw(raw_state),
     message:
         "Extracting small video of {wildcards.dataset}, shard {wildcards.shard}"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/extract_clips.py"
 
@@ -64,6 +64,8 @@ rule preprocess_imu:
     benchmark:
         "results/benchmarks/preprocess_imu/{dataset}-{shard}.tsv"
     priority: 10
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -74,7 +76,5 @@ rule preprocess_imu:
         raw=of_raw(raw_state),
     message:
         "Resampling the IMU of {wildcards.dataset}, shard {wildcards.shard}"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/preprocess_imu.py"

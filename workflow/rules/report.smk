@@ -5,9 +5,7 @@ STUDENT_RUNS = expand(
     evaluation=EVALUATIONS,
     seed=CONFIG.seeds,
 )
-TEACHER_RUNS = sorted(
-    {f"{d}/teachers/{EXPERIMENTS[e].teacher}" for e, d in EVALUATIONS}
-)
+TEACHER_RUNS = sorted({f"{d}/teachers/{EXPERIMENTS[e].teacher}" for e, d in EVALUATIONS})
 
 
 rule report:
@@ -50,6 +48,8 @@ rule report:
         "results/logs/report.log",
     benchmark:
         "results/benchmarks/report.tsv"
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -60,7 +60,5 @@ rule report:
         runs=TEACHER_RUNS + STUDENT_RUNS,
     message:
         "Writing the report"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/report.py"

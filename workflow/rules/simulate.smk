@@ -8,6 +8,8 @@ rule simulate:
         "results/logs/simulate/{dataset}.log",
     benchmark:
         "results/benchmarks/simulate/{dataset}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 2
     resources:
         mem_mb=2000,
@@ -17,8 +19,6 @@ rule simulate:
         settings=dataset_settings("simulate"),
     message:
         "Simulating dataset {wildcards.dataset}"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/simulate.py"
 
@@ -30,6 +30,8 @@ rule make_teacher:
         "results/logs/make_teacher/{teacher}.log",
     benchmark:
         "results/benchmarks/make_teacher/{teacher}.tsv"
+    conda:
+        "../../environment.yml"
     threads: 2
     resources:
         mem_mb=3000,
@@ -41,7 +43,5 @@ rule make_teacher:
         ),
     message:
         "Making teacher {wildcards.teacher}"
-    conda:
-        "../../environment.yml"
     script:
         "../scripts/make_teacher.py"

@@ -131,7 +131,7 @@ class Table:
                     furthest[cut.split] = cut
 
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
-        """Read the IMU of a recording from its csv or its camera file, cut to [start_s, end_s) and a small margin. Raises `ImuError`."""
+        """Read the IMU of a recording from its csv or camera file, cut out with a small margin. Raises `ImuError`."""
         samples = (
             _read_camera(recording.video)
             if recording.imu == recording.video

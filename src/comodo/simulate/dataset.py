@@ -114,7 +114,8 @@ def film(
     take: Take, settings: SimulateSettings, trajectory: Trajectory, times: Array, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """Frames (n, size, size, 3) at those times, in a place drawn for this recording."""
-    family = take.family if rng.random() < FAMILY_MATCHES else str(rng.choice(list(FAMILIES)))
+    others = [name for name in FAMILIES if name != take.family]
+    family = take.family if rng.random() < FAMILY_MATCHES else str(rng.choice(others))
     return render(trajectory, make_scene(FAMILIES[family], trajectory, rng), times, settings.size)
 
 

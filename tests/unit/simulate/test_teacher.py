@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from comodo.config import PretrainingSettings, SimulateSettings, TeacherSettings
+from comodo.models import load_teacher
+from comodo.simulate.teacher import pretrain_teacher, render_clips
+
+ARCHITECTURE = {
+    "image_size": 24,
+    "patch_size": 12,
+    "num_frames": 4,
+    "hidden_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 64,
+    "initializer_range": 0.1,
+}
+VIDEOMAE = TeacherSettings(
+    architecture="videomae", architecture_config={**ARCHITECTURE, "use_mean_pooling": True}
+)
+WORLD = SimulateSettings(
+    seed=5, train_subjects=24, val_subjects=12, test_subjects=1, activities=2, duration_s=5, size=24
+)
+PRETRAINED = VIDEOMAE.model_copy(
+    update={"pretraining": PretrainingSettings(world=WORLD, epochs=25, batch_size=16, learning_rate=3e-3)}
+)
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("architecture", ["videomae", "timesformer"])
+def test_fresh_weights_load_and_follow_the_seed(architecture: str, tmp_path: Path) -> None:
+    config = {**ARCHITECTURE, **({"use_mean_pooling": True} if architecture == "videomae" else {})}
+    settings = TeacherSettings(architecture=architecture, architecture_config=config)  # type: ignore[arg-type]
+    torch.manual_seed(1)
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        pretrain_teacher(settings.model_copy(update={"seed": seed}), tmp_path / name)
+    assert set(content(tmp_path / "a")) == {"config.json", "model.safetensors", "preprocessor_config.json"}
+    assert content(tmp_path / "a") == content(tmp_path / "b")
+    assert content(tmp_path / "a") != content(tmp_path / "c")
+    teacher = load_teacher(tmp_path / "a")
+    assert (teacher.n_frames, teacher.dim, teacher.image_size) == (4, 32, 24)
+    assert teacher.encode(torch.zeros(2, 4, 3, 24, 24)).shape == (2, 32)
+    state = torch.random.get_rng_state()
+    pretrain_teacher(settings, tmp_path / "d")
+    assert torch.equal(torch.random.get_rng_state(), state)  # the caller's random numbers are its own
+
+
+def test_pretraining_teaches_to_tell_unseen_subjects_apart(tmp_path: Path) -> None:
+    clips, labels = render_clips(PRETRAINED, 10.0, "val")
+    assert clips.shape == (24, 4, 24, 24, 3)
+
+    def separation(settings: TeacherSettings) -> float:
+        pretrain_teacher(settings, tmp_path / "teacher", workers=2)
+        teacher = load_teacher(tmp_path / "teacher")
+        embedding = teacher.encode(teacher.normalise(clips)).numpy()
+        centred = embedding - embedding.mean(axis=0)
+        axis = centred[labels == 1].mean(axis=0) - centred[labels == 0].mean(axis=0)
+        projected = centred @ axis / np.linalg.norm(axis)
+        spread = np.mean([projected[labels == label].std() for label in (0, 1)])
+        return float(np.linalg.norm(axis) / spread)
+
+    before, after = separation(VIDEOMAE), separation(PRETRAINED)
+    assert after > 1.5 * before
+    assert after > 2
+    once = content(tmp_path / "teacher")
+    pretrain_teacher(PRETRAINED, tmp_path / "teacher", workers=1)
+    assert content(tmp_path / "teacher") == once
+
+
+def test_clips_are_the_frames_that_the_teacher_will_be_given() -> None:
+    settings = PRETRAINED.model_copy(
+        update={"pretraining": PretrainingSettings(world=WORLD.model_copy(update={"duration_s": 11}))}
+    )
+    clips, labels = render_clips(settings, 10.0, "test")
+    assert clips.shape == (4, 4, 24, 24, 3)  # two whole clips of 5 s in 11 s
+    assert labels.tolist() == [0, 0, 1, 1]
+
+
+def test_a_world_shorter_than_a_clip_is_refused(tmp_path: Path) -> None:
+    world = WORLD.model_copy(update={"duration_s": 3})
+    settings = VIDEOMAE.model_copy(update={"pretraining": PretrainingSettings(world=world)})
+    with pytest.raises(ValueError, match=r"duration_s is shorter"):
+        pretrain_teacher(settings, tmp_path / "teacher")
+    assert not (tmp_path / "teacher").exists()
