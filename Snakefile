@@ -10,6 +10,7 @@ if not workflow.overwrite_configfiles:
 
 include: "workflow/rules/common.smk"
 include: "workflow/rules/simulate.smk"
+include: "workflow/rules/splits.smk"
 include: "workflow/rules/recordings.smk"
 include: "workflow/rules/clips.smk"
 include: "workflow/rules/embeddings.smk"

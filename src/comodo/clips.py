@@ -1,6 +1,7 @@
 """Clips: which windows of a recording are pairs of video and IMU, and why the others are not.
 
-Window i covers [i · clip_s, (i + 1) · clip_s) seconds, counted from the first frame of the recording.
+Window i covers [i · clip_s, (i + 1) · clip_s) seconds, counted from the first frame of the recording. Without a
+`clip_s` the whole recording is window 0, as long as it happens to be.
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ REASONS = {
     # recordings: IMU
     "imu_missing_file": "the IMU file does not exist",
     "imu_unreadable": "the IMU file cannot be opened, or holds no IMU",
+    "imu_no_stream": "the recording has no IMU stream",
     "imu_empty": "no usable IMU sample",
     "imu_missing_column": "a column is missing from the IMU csv",
     "imu_empty_column": "a column or sensor holds no number",
@@ -134,15 +136,35 @@ def pair_clips(
 def _pair_recording(
     recording: Recording, video: Mapping[Any, Any], imu: h5py.Group, settings: DatasetSettings
 ) -> list[dict[str, Any]]:
-    clip_s, clip_frames = settings.clip_s, round(settings.clip_s * settings.video.fps)
-    windows = video_windows(video["duration_s"], clip_s, settings.windows)
-    n_video = min(len(windows), video["n_frames"] // clip_frames)
+    signal = _Signal(imu, settings.clip_s)
     # The published rule pairs by number and looks at nothing else.
     frozen = json.loads(video["frozen"]) if settings.alignment == "timestamps" else []
-    signal = _Signal(imu, clip_s)
-    candidates = sorted({*range(n_video), *signal.whole}) if signal.runs else []
+    if settings.clip_s is None:
+        n_video = int(video["n_frames"] > 0)
+        rows = [_whole(recording, video, signal, frozen, settings)] if signal.runs else []
+    else:
+        windows = video_windows(video["duration_s"], settings.clip_s, settings.windows)
+        n_video = min(len(windows), video["n_frames"] // round(settings.clip_s * settings.video.fps))
+        rows = _windows(recording, n_video, signal, frozen, settings.clip_s, settings.video.fps)
+    _sample(rows, settings.clips_per_recording)
+    if not any(row["reason"] == "" for row in rows):
+        reason, detail = _why_no_pair(video, imu, n_video, signal, rows)
+        rows.insert(0, _row(recording, -1, reason=reason, detail=detail))
+    return rows
+
+
+def _windows(
+    recording: Recording,
+    n_video: int,
+    signal: _Signal,
+    frozen: Sequence[tuple[float, float]],
+    clip_s: float,
+    fps: float,
+) -> list[dict[str, Any]]:
+    """Candidates of equal length: those that the video fills (the first `n_video`) and those that the IMU fills."""
+    clip_frames = round(clip_s * fps)
     rows = []
-    for i in candidates:
+    for i in sorted({*range(n_video), *signal.whole}) if signal.runs else []:
         samples, imu_reason = signal.window(i)
         start, end = i * clip_s + EPSILON_S, (i + 1) * clip_s - EPSILON_S
         gap = i < n_video and any(since < end and until > start for since, until in frozen)
@@ -150,11 +172,41 @@ def _pair_recording(
         reason = imu_reason or ("video_gap" if gap else "" if has_video else "no_video")
         frames = (i * clip_frames, clip_frames) if has_video else (-1, 0)
         rows.append(_row(recording, i, (i * clip_s, (i + 1) * clip_s), samples, frames, reason))
-    _sample(rows, settings.clips_per_recording)
-    if not any(row["reason"] == "" for row in rows):
-        reason, detail = _why_no_pair(video, imu, n_video, signal, rows)
-        rows.insert(0, _row(recording, -1, reason=reason, detail=detail))
     return rows
+
+
+def _whole(
+    recording: Recording,
+    video: Mapping[Any, Any],
+    signal: _Signal,
+    frozen: Sequence[tuple[float, float]],
+    settings: DatasetSettings,
+) -> dict[str, Any]:
+    """The one candidate of a recording that is a single clip: the IMU while the video runs, all of it where none does.
+
+    Both must start and end together, to within `max_gap_s`. The published rule takes all of both.
+    """
+    first, last = signal.runs[0][0], signal.runs[-1][1]
+    if not video["n_frames"] or settings.alignment == "reference":
+        begin, end, slack = first, last, math.inf
+    else:
+        begin, end = max(first, 0), min(last, round(video["duration_s"] * signal.rate))
+        slack = settings.imu.max_gap_s * signal.rate
+    time = (0.0, video["duration_s"]) if video["n_frames"] else (begin / signal.rate, end / signal.rate)
+    if begin > slack or begin >= end:
+        reason = "imu_starts_late"
+    elif end < video["duration_s"] * signal.rate - slack:
+        reason = "imu_ends_early"
+    elif not any(run[0] <= begin and end <= run[1] for run in signal.runs):
+        reason = "imu_gap"
+    elif frozen:
+        reason = "video_gap"
+    else:
+        reason = "" if video["n_frames"] else "no_video"
+    whole_imu = reason in ("", "no_video", "video_gap")
+    samples = (begin - signal.first, end - signal.first) if whole_imu else (-1, -1)
+    frames = (0, video["n_frames"]) if video["n_frames"] and not frozen else (-1, 0)
+    return _row(recording, 0, time, samples, frames, reason)
 
 
 def _row(
@@ -204,15 +256,17 @@ def _why_no_pair(
 class _Signal:
     """Where a recording's IMU is whole, in numbers of the grid: sample k lies at k / rate seconds."""
 
-    def __init__(self, group: h5py.Group, clip_s: float) -> None:
+    def __init__(self, group: h5py.Group, clip_s: float | None) -> None:
         self.runs: list[tuple[int, int]] = []  # [begin, end) without holes
         self.whole: list[int] = []  # windows that lie in one run
         if "valid" not in group:
             return
         self.rate = float(group.attrs["rate_hz"])
-        self.per_window = clip_s * self.rate
         self.first = round(float(group.attrs["start_s"]) * self.rate)  # grid number of the array's sample 0
         self.runs = [(int(begin) + self.first, int(end) + self.first) for begin, end in group["valid"][:]]
+        if clip_s is None:
+            return
+        self.per_window = clip_s * self.rate
         for begin, end in self.runs:
             touched = range(max(0, math.floor(begin / self.per_window)), math.ceil(end / self.per_window))
             self.whole += [i for i in touched if begin <= self._edges(i)[0] and self._edges(i)[1] <= end]

@@ -95,6 +95,12 @@ class ImuSettings(_Block):
         0.1, gt=0, description="a longer hole in the IMU drops the windows it touches, s"
     )
     csv: ImuCsvColumns | None = Field(None, description="columns of IMU csv files (layout `table` only)")
+    accel_counts_per_g: float = Field(
+        16384.0, gt=0, description="accelerometer scale, counts per g (layout `uestc` only; others use 8192)"
+    )
+    gyro_counts_per_dps: float = Field(
+        16.4, gt=0, description="gyroscope scale, counts per deg/s (layout `uestc` only)"
+    )
 
 
 class SimulateSettings(_Block):
@@ -119,7 +125,7 @@ class SimulateSettings(_Block):
 class DatasetSettings(_Block):
     """One dataset: where it lies, how it is cut into clips."""
 
-    layout: Literal["ego4d", "table"] = Field(description="how the dataset lies on disk")
+    layout: Literal["ego4d", "egoexo4d", "uestc", "table"] = Field(description="how the dataset lies on disk")
     root: PathStr = Field(description="folder of the raw data")
     splits: PathStr | None = Field(
         None, description="folder of train.txt, val.txt, test.txt; default `<root>/splits`"
@@ -129,7 +135,9 @@ class DatasetSettings(_Block):
         None, description="make the raw data first (layout `ego4d` only)"
     )
     shards: int = Field(1, ge=1, description="jobs the preparation is divided into")
-    clip_s: float = Field(5.0, gt=0, description="length of a clip and its IMU window, s")
+    clip_s: float | None = Field(
+        5.0, gt=0, description="length of a clip and its IMU window, s; null: the whole recording is one clip"
+    )
     windows: Literal["full", "reference"] = Field(
         "full", description="every full window, or the published rule"
     )
@@ -153,9 +161,10 @@ class DatasetSettings(_Block):
             raise ValueError("`imu.csv` belongs to layout `table`: other layouts know their columns")
         if self.simulate is not None and self.layout != "ego4d":
             raise ValueError("`simulate` writes the layout `ego4d`")
-        frames = self.clip_s * self.video.fps
-        if abs(frames - round(frames)) > 1e-6:
-            raise ValueError(f"clip_s × video.fps = {frames:g} must be a whole number of frames")
+        if self.clip_s is not None:
+            frames = self.clip_s * self.video.fps
+            if abs(frames - round(frames)) > 1e-6:
+                raise ValueError(f"clip_s × video.fps = {frames:g} must be a whole number of frames")
         return self
 
 

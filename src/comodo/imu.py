@@ -23,7 +23,6 @@ from comodo.layouts import ImuError, ImuSamples, Layout, Recording, safe_name
 VERSION = 1  # raise it when the output of `preprocess` changes
 
 CHANNELS = ("accel_x", "accel_y", "accel_z", "gyro_x", "gyro_y", "gyro_z")
-GRAVITY = 9.81  # m/s²
 LONGEST_HOLE_S = 6 * 3600.0  # samples further than this from the rest bear a wrong timestamp
 FILTER_HALF = 16  # half length of the anti-aliasing filter, output samples
 
@@ -77,7 +76,7 @@ def resample(components: Sequence[ImuSamples], rate_hz: float = 200.0, max_gap_s
     ImuError
         Nothing usable is left, or a sensor never changes.
     """
-    notes: list[str] = []
+    notes = [note for samples in components for note in samples.notes]
     accel: list[_Piece] = []
     gyro: list[_Piece] = []
     for samples in components:
@@ -110,7 +109,7 @@ def resample(components: Sequence[ImuSamples], rate_hz: float = 200.0, max_gap_s
     data, valid = data[:, begin:end], valid[begin:end]
     if not valid.all():
         data[:, ~valid] = np.nan
-    notes += _check(data, valid)
+    notes += _check(data, valid, components[0].gravity)
     return ImuSignal(
         data=np.ascontiguousarray(data), start_s=(first + begin) / rate_hz, rate_hz=rate_hz, notes=notes
     )
@@ -238,8 +237,11 @@ def _drop_strays(accel: list[_Piece], gyro: list[_Piece], longest: int, notes: l
     )
 
 
-def _check(data: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[str]:
-    """Say what is implausible about a signal; a sensor that never changes is an error."""
+def _check(data: NDArray[np.float32], valid: NDArray[np.bool_], at_rest: float) -> list[str]:
+    """Say what is implausible about a signal; a sensor that never changes is an error.
+
+    `at_rest` is what |accel| should be at rest: its median over a recording lies near that, whatever the activity.
+    """
     values = data if valid.all() else data[:, valid]
     flat = values.min(axis=1) == values.max(axis=1)
     for name, axes in (("accelerometer", flat[:3]), ("gyroscope", flat[3:])):
@@ -250,8 +252,8 @@ def _check(data: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[str]:
         if not flat[a] and np.array_equal(values[a], values[b]):
             notes.append(f"{CHANNELS[a]} and {CHANNELS[b]} are identical")
     gravity = float(np.sqrt(np.median(np.einsum("ct,ct->t", values[:3], values[:3], dtype=np.float32))))
-    if not 0.75 * GRAVITY < gravity < 1.25 * GRAVITY:
-        notes.append(f"median |accel| is {gravity:.3g} m/s², far from 9.81: wrong unit?")
+    if not 0.75 * at_rest < gravity < 1.25 * at_rest:
+        notes.append(f"median |accel| is {gravity:.3g}, far from {at_rest:g}: wrong unit or scale?")
     return notes
 
 
@@ -261,8 +263,9 @@ def _check(data: NDArray[np.float32], valid: NDArray[np.bool_]) -> list[str]:
 def resample_reference(components: Sequence[ImuSamples], rate_hz: float = 200.0) -> ImuSignal:
     """Resample as published: by the mean rate, then forget the timestamps; sample 0 stands for t = 0.
 
-    The rate is `int(1 / mean(dt))` of the samples in file order; resampling is a windowed sinc (Hann, 6 zero crossings,
-    roll-off 0.99); what is NaN then becomes 0. Raises `ImuError` where timestamps give no rate.
+    The rate is `int(1 / mean(dt))` of the samples in file order, or the nominal one where there is no clock; resampling
+    is a windowed sinc (Hann, 6 zero crossings, roll-off 0.99); what is NaN then becomes 0. Raises `ImuError` where
+    timestamps give no rate.
     """
     sensors = []
     for times, values in (
@@ -273,10 +276,12 @@ def resample_reference(components: Sequence[ImuSamples], rate_hz: float = 200.0)
         mean = float(step[np.isfinite(step)].mean()) if np.isfinite(step).any() else 0.0
         if not 0 < mean <= 1:
             raise ImuError("imu_clock", f"a mean sampling interval of {mean:g} s gives no rate")
-        sensors.append(_windowed_sinc(np.concatenate(values, axis=1), int(1 / mean), round(rate_hz)))
+        rate = components[0].rate_hz or int(1 / mean)
+        sensors.append(_windowed_sinc(np.concatenate(values, axis=1), rate, round(rate_hz)))
     length = min(sensor.shape[1] for sensor in sensors)
     data = np.nan_to_num(np.concatenate([sensor[:, :length] for sensor in sensors])).astype(np.float32)
-    notes = _check(data, np.ones(length, dtype=bool))
+    notes = [note for samples in components for note in samples.notes]
+    notes += _check(data, np.ones(length, dtype=bool), components[0].gravity)
     return ImuSignal(data=data, start_s=0.0, rate_hz=rate_hz, notes=notes)
 
 

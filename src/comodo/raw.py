@@ -1,6 +1,6 @@
-"""Which recordings a job handles, and digests by which Snakemake notices that they changed.
+"""Which recordings a job handles, and digests by which Snakemake notices that files from outside changed.
 
-Both are pure functions of the config, the (small) split files and one `stat` per raw file, evaluated when the
+They are pure functions of the config, the (small) split files and one `stat` per raw file, evaluated when the
 workflow is parsed: the job graph is known before any media file is opened.
 """
 
@@ -53,6 +53,14 @@ def labelled_state(dataset: str, settings: DatasetSettings, shard: int | None, m
         return AS_SIMULATED
     rows = [[r.id, r.split, r.label, r.group] for r in recordings_of(dataset, settings, shard)]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
+def folder_state(folder: str | None) -> str:
+    """Digest of the files of a local checkpoint folder, by one `stat` each; "" for a hub id."""
+    if folder is None or not Path(folder).is_dir():
+        return ""
+    states = [[path.name, *(_state(path) or ())] for path in sorted(Path(folder).iterdir())]
+    return hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]
 
 
 def _touched(root: Path, marker: Path) -> set[Path]:

@@ -28,6 +28,7 @@ VERSION = 1  # raise it when the output of `extract` changes
 
 # A longer pause between source frames freezes the picture: no clip is made of it.
 LONGEST_FREEZE_S = 0.5
+KEYFRAME_S = 5.0  # between keyframes, where the whole recording is one clip
 NO_PICTURE_TYPE = av.video.frame.PictureType.NONE  # else keyframes of the source become keyframes
 TABLE_COLUMNS = ("recording", "file", "n_frames", "duration_s", "frozen", "reason", "detail")
 
@@ -146,7 +147,7 @@ def extract_recordings(
                 folder / name,
                 fps=chosen.fps,
                 size=chosen.size,
-                clip_frames=round(settings.clip_s * chosen.fps),
+                clip_frames=round((settings.clip_s or KEYFRAME_S) * chosen.fps),
                 crf=chosen.crf,
                 start_s=recording.start_s,
                 end_s=recording.end_s,
@@ -333,7 +334,8 @@ def _transcode(
         stream.options = {
             "preset": "veryfast",
             "crf": str(crf),
-            "x264-params": f"keyint={clip_frames}:scenecut=0",
+            # mbtree: its look-ahead gives other bytes from one call to the next (seen with x264 of PyAV 18.1)
+            "x264-params": f"keyint={clip_frames}:scenecut=0:mbtree=0",
         }
 
         def drain() -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from comodo.config import ConfigError, load
 from comodo.layouts import LayoutError
-from comodo.raw import labelled_state, raw_state
+from comodo.raw import folder_state, labelled_state, raw_state
 from comodo.versions import VERSIONS
 
 try:
@@ -86,24 +86,19 @@ def anchors_of_evaluation(wildcards):
 def experiment_settings(experiment):
     """What a student depends on: untrained ones (objective none) on no training setting."""
     settings = EXPERIMENTS[experiment]
-    untrained = {
-        "dataset",
-        "teacher",
-        "student",
-        "objective",
-        "projection_hidden",
-        "projection_dim",
-    }
+    untrained = {"dataset", "teacher", "student", "objective", "projection_hidden", "projection_dim"}
     used = untrained if settings.objective == "none" else set(type(settings).model_fields) - {"eval_datasets"}
     return settings.model_dump(mode="json", include=used)
 
 
+def teacher_of(wildcards):
+    return CONFIG.teachers[wildcards.teacher]
+
+
+def student_of(wildcards):
+    return CONFIG.students[EXPERIMENTS[wildcards.experiment].student]
+
+
 def made_teacher(wildcards):
     """Input function: the folder of a teacher that the workflow makes itself; nothing where a checkpoint is given."""
-    return (
-        [f"results/teachers/{wildcards.teacher}"] if CONFIG.teachers[wildcards.teacher].architecture else []
-    )
-
-
-def student_settings(wildcards):
-    return CONFIG.students[EXPERIMENTS[wildcards.experiment].student].model_dump(mode="json")
+    return [f"results/teachers/{wildcards.teacher}"] if teacher_of(wildcards).architecture else []

@@ -24,7 +24,8 @@ rule distill:
     params:
         version=VERSIONS["distill"],
         settings=lambda wildcards: experiment_settings(wildcards.experiment),
-        student=student_settings,
+        student=lambda wildcards: student_of(wildcards).model_dump(mode="json"),
+        checkpoint=lambda wildcards: folder_state(student_of(wildcards).checkpoint),
         state="results/experiments/{experiment}/seed{seed}/state",
     message:
         "Distilling {wildcards.experiment}, seed {wildcards.seed}"

@@ -21,9 +21,8 @@ rule encode_video:
         gpu=1,
     params:
         version=VERSIONS["encode_video"],
-        settings=lambda wildcards: CONFIG.teachers[wildcards.teacher].model_dump(
-            mode="json", exclude={"pretraining"}
-        ),
+        settings=lambda wildcards: teacher_of(wildcards).model_dump(mode="json", exclude={"pretraining"}),
+        checkpoint=lambda wildcards: folder_state(teacher_of(wildcards).checkpoint),
     message:
         "Encoding {wildcards.dataset}, shard {wildcards.shard}, with {wildcards.teacher}"
     script:

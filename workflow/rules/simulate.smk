@@ -38,9 +38,7 @@ rule make_teacher:
         runtime=60,
     params:
         version=VERSIONS["make_teacher"],
-        settings=lambda wildcards: CONFIG.teachers[wildcards.teacher].model_dump(
-            mode="json", exclude={"batch_size"}
-        ),
+        settings=lambda wildcards: teacher_of(wildcards).model_dump(mode="json", exclude={"batch_size"}),
     message:
         "Making teacher {wildcards.teacher}"
     script:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import csv
 import hashlib
 import os
+import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+
+STANDARD_GRAVITY = 9.80665  # m/s² per g
+UESTC_LINE = re.compile(r"(?:[^\t]*/)?(?P<class>[^/\t]+)/(?P<name>[^/\t]+) \d+ \d+ \d+")
 
 
 class LayoutError(ValueError):
@@ -61,6 +66,9 @@ class ImuSamples:
     accel: NDArray[np.float64]  # (3, Na) m/s²
     gyro_t: NDArray[np.float64]  # (Ng,) s
     gyro: NDArray[np.float64]  # (3, Ng) rad/s
+    notes: list[str] = field(default_factory=list)  # what looks odd, for the quality report
+    rate_hz: int | None = None  # the nominal rate, where the times are counted from it
+    gravity: float = 9.81  # |accel| at rest: 1 where the published scaling leaves it in g
 
 
 class Layout(Protocol):
@@ -81,6 +89,14 @@ def open_layout(name: str, settings: DatasetSettings) -> Layout:
         from comodo.layouts.ego4d import Ego4D
 
         return Ego4D(name, settings)
+    if settings.layout == "egoexo4d":
+        from comodo.layouts.egoexo4d import EgoExo4D
+
+        return EgoExo4D(name, settings)
+    if settings.layout == "uestc":
+        from comodo.layouts.uestc import Uestc
+
+        return Uestc(name, settings)
     from comodo.layouts.table import Table
 
     return Table(name, settings)
@@ -124,9 +140,11 @@ def fingerprint(recordings: Iterable[Recording]) -> str:
 
 
 def read_split_files(folder: Path, key: str = "splits") -> list[tuple[str, str, str]]:
-    """Read `train.txt`, `val.txt` and `test.txt` (lines of `id<TAB>label`) as (id, label, split), in file order.
+    """Read `train.txt`, `val.txt` and `test.txt` as (id, label, split), in file order.
 
-    This is the format of the published Ego4D and EgoExo4D splits. `key` is the config key named in errors.
+    Lines are `id<TAB>label`, as published for Ego4D and EgoExo4D, or `…/<class>/<name> <count> <count> <number>`, as
+    published for UESTC-MMEA-CL: there the id is `<class>/<name>` and the label `<class>`. `key` is the config key named
+    in errors.
 
     Raises
     ------
@@ -140,7 +158,10 @@ def read_split_files(folder: Path, key: str = "splits") -> list[tuple[str, str, 
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
-            recording_id, _, label = (part.strip() for part in line.partition("\t"))
+            if counted := UESTC_LINE.fullmatch(line.strip()):
+                recording_id, label = f"{counted['class']}/{counted['name']}", counted["class"]
+            else:
+                recording_id, _, label = (part.strip() for part in line.partition("\t"))
             if not recording_id or not label:
                 raise LayoutError(f"{path}:{number}: {line[:80]!r} is not `id<TAB>label` (config key {key})")
             rows.append((recording_id, label, split))
@@ -207,28 +228,40 @@ def check_root(settings: DatasetSettings, key: str) -> Path:
     return root
 
 
-def read_imu_csv(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
+def split_folder(settings: DatasetSettings) -> Path:
+    """Folder of the split files: the config key `splits`, else `<root>/splits`."""
+    return Path(settings.splits) if settings.splits else Path(settings.root) / "splits"
+
+
+def read_imu_csv(
+    path: Path, required: Sequence[str], optional: Sequence[str] = (), header: bool = True
+) -> pd.DataFrame:
     """Read columns of an IMU csv as float64; empty cells, `NULL` and `NaN` become NaN.
 
-    Byte order marks and CRLF are fine. Raises `ImuError` where the file or a column is missing, a cell is no number,
-    or a required column holds nothing.
+    Without a `header` columns are named "0", "1", …, and a first line that is no number is left out. Byte order marks
+    and CRLF are fine. Raises `ImuError` where the file or a column is missing, a cell is no number, or a required
+    column holds nothing.
     """
     import pyarrow as pa
     from pyarrow import csv as pa_csv
 
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header = file.readline()
+            first = file.readline()
     except FileNotFoundError:
         raise ImuError("imu_missing_file", f"{path} does not exist") from None
     except (OSError, ValueError) as error:
         raise ImuError("imu_unreadable", f"{path} cannot be read: {error}") from None
-    names = [name.strip() for name in next(csv.reader([header]), [])]
+    names = [name.strip() for name in next(csv.reader([first]), [])]
+    skip = 1
+    if not header:
+        skip = 0 if names and _is_number(names[0]) else 1
+        names = [str(place) for place in range(len(names))]
     if not names:
         raise ImuError("imu_empty", f"{path} is empty")
     missing = [name for name in required if name not in names]
     if missing:
-        hint = "; it is separated by ';', not ','" if header.count(";") > header.count(",") else ""
+        hint = "; it is separated by ';', not ','" if first.count(";") > first.count(",") else ""
         raise ImuError("imu_missing_column", f"{path} has no column {', '.join(missing)}{hint}")
     wanted = list(dict.fromkeys(name for name in (*required, *optional) if name in names))
     try:
@@ -236,25 +269,33 @@ def read_imu_csv(path: Path, required: Sequence[str], optional: Sequence[str] = 
         types = dict.fromkeys(wanted, pa.float64())
         table: pd.DataFrame = pa_csv.read_csv(
             path,
-            read_options=pa_csv.ReadOptions(use_threads=False, column_names=names, skip_rows=1),
+            read_options=pa_csv.ReadOptions(use_threads=False, column_names=names, skip_rows=skip),
             convert_options=pa_csv.ConvertOptions(include_columns=wanted, column_types=types),
         ).to_pandas()
     except (pa.ArrowException, ValueError):
-        table = _read_csv_with_pandas(path, names, wanted)
+        table = _read_csv_with_pandas(path, names, wanted, skip)
     if table.empty:
-        raise ImuError("imu_empty", f"{path} holds a header and no samples")
+        raise ImuError("imu_empty", f"{path} holds no samples")
     for name in required:
         if not table[name].notna().any():
             raise ImuError("imu_empty_column", f"{path}: column {name} holds no number")
     return table
 
 
-def _read_csv_with_pandas(path: Path, names: list[str], wanted: list[str]) -> pd.DataFrame:
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return cell in ("", "NULL")
+    return True
+
+
+def _read_csv_with_pandas(path: Path, names: list[str], wanted: list[str], skip: int) -> pd.DataFrame:
     import pandas as pd
 
     try:
         return pd.read_csv(
-            path, header=None, names=names, skiprows=1, usecols=wanted, index_col=False, dtype="float64"
+            path, header=None, names=names, skiprows=skip, usecols=wanted, index_col=False, dtype="float64"
         )
     except pd.errors.EmptyDataError:
         return pd.DataFrame({name: [] for name in wanted}, dtype="float64")

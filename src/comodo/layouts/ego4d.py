@@ -20,7 +20,9 @@ from comodo.layouts import (
     read_imu_csv,
     read_split_files,
     read_text,
+    split_folder,
 )
+from comodo.layouts.processed import SUFFIX, imu_path, read_processed_imu, video_path
 
 TIME = "canonical_timestamp_ms"
 COMPONENT = "component_idx"
@@ -38,16 +40,15 @@ class Ego4D:
     def recordings(self) -> list[Recording]:
         """List the recordings of the split files. Raises `LayoutError`."""
         root = check_root(self.settings, f"{self.key}.root")
-        splits = Path(self.settings.splits) if self.settings.splits else root / "splits"
-        rows = read_split_files(splits, f"{self.key}.splits")
+        rows = read_split_files(split_folder(self.settings), f"{self.key}.splits")
         groups = _participants(root / "ego4d.json", f"{self.key}.root")
         return [
             Recording(
                 id=uid,
                 split=split,
                 label=label,
-                video=root / "full_scale" / f"{uid}.mp4",
-                imu=root / "imu" / f"{uid}.csv",
+                video=video_path(root / "full_scale" / f"{uid}.mp4", root, uid),
+                imu=imu_path(root / "imu" / f"{uid}.csv", root, uid),
                 group=groups.get(uid, ""),
             )
             for uid, label, split in rows
@@ -55,6 +56,8 @@ class Ego4D:
 
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
         """Read the csv of a recording, one entry per `component_idx`. Raises `ImuError`."""
+        if recording.imu.suffix == SUFFIX:
+            return [read_processed_imu(recording.imu)]
         table = read_imu_csv(recording.imu, (TIME, *GYRO, *ACCEL), optional=(COMPONENT,))
         if COMPONENT not in table or table[COMPONENT].nunique(dropna=False) == 1:
             parts = [table]

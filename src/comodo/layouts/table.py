@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from comodo.config import SPLITS, DatasetSettings
 from comodo.layouts import (
+    STANDARD_GRAVITY,
     ImuError,
     ImuSamples,
     LayoutError,
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
 
 COLUMNS = ("recording", "split", "label", "video", "imu")
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-STANDARD_GRAVITY = 9.80665  # m/s² per g
 MARGIN_S = 0.1  # of IMU around a recording that is cut out of a longer file
 
 

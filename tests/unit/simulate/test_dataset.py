@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from comodo.config import DatasetSettings, SimulateSettings
 from comodo.layouts import open_layout
 from comodo.simulate import dataset
-from comodo.simulate.dataset import IMU_COLUMNS, simulate_recordings, takes, write_dataset
+from comodo.simulate.dataset import IMU_COLUMNS, simulate_recordings, takes, write_dataset, write_imu_csv
 
 WORLD = SimulateSettings(
     train_subjects=2, val_subjects=1, test_subjects=1, activities=2, duration_s=2, fps=10, size=32
@@ -144,19 +144,24 @@ def test_worlds_of_other_streams_seeds_and_splits_share_nobody() -> None:
     }
 
 
-def test_recorded_imu_drives_the_rig_and_is_kept_as_it_is(written: Path, tmp_path: Path) -> None:
-    for subject in range(4):
-        for number, label in enumerate(("one", "two")):
-            (tmp_path / "recorded" / label).mkdir(parents=True, exist_ok=True)
-            source = next((written / "raw/imu").glob(f"s{subject:03d}-{('walking', 'reading')[number]}.csv"))
-            (tmp_path / "recorded" / label / f"{subject}.csv").write_bytes(source.read_bytes())
+def test_recorded_imu_drives_the_rig_and_is_kept_as_it_is(tmp_path: Path) -> None:
+    for recording in simulate_recordings(WORLD.model_copy(update={"duration_s": 3})):
+        folder = tmp_path / "recorded" / f"like-{recording.label}"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_imu_csv(folder / f"{recording.subject}.csv", recording.imu)
+    # 3 s of IMU is all there is, whatever duration_s asks for
     settings = WORLD.model_copy(update={"trajectory_imu": str(tmp_path / "recorded"), "duration_s": 30})
-    # 2 s of IMU is all there is, whatever duration_s asks for
     write_dataset(settings, tmp_path / "raw", tmp_path / "marker.json")
-    assert (tmp_path / "raw/imu/s003-two.csv").read_bytes() == (tmp_path / "recorded/two/3.csv").read_bytes()
+    source = tmp_path / "recorded/like-walking/3.csv"
+    assert (tmp_path / "raw/imu/s003-like-walking.csv").read_bytes() == source.read_bytes()
     metadata = json.loads((tmp_path / "raw/ego4d.json").read_text())
-    assert {video["video_metadata"]["num_frames"] for video in metadata["videos"]} == {20}
-    assert "s000-one\tone\n" in (tmp_path / "raw/splits/train.txt").read_text()
+    assert {video["video_metadata"]["num_frames"] for video in metadata["videos"]} == {30}
+    assert "s000-like-reading\tlike-reading\n" in (tmp_path / "raw/splits/train.txt").read_text()
+    reading, walking = (
+        np.abs(np.diff(recording.frames.astype(int), axis=0)).mean()
+        for recording in list(simulate_recordings(settings))[:2]
+    )
+    assert walking > reading > 0  # the picture moves as the recorded head did
 
 
 def test_recorded_imu_must_be_enough(tmp_path: Path) -> None:

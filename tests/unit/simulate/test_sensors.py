@@ -31,7 +31,7 @@ def still(rotation: Rotation) -> Rotation:
 
 def test_at_rest_it_measures_gravity_upwards_whatever_the_pose() -> None:
     tilted = Rotation.from_euler("ZYX", (40, -25, 10), degrees=True)
-    times, accel, gyro = ideal(np.zeros((len(TIMES), 3)) + (1, 2, 1.6), still(tilted))
+    times, accel, gyro = ideal(np.tile((1.0, 2.0, 1.6), (len(TIMES), 1)), still(tilted))
     assert len(times) == 1001
     assert_allclose(np.linalg.norm(accel, axis=0), 9.81, atol=1e-9)
     assert_allclose(tilted.apply(accel.T), np.tile((0, 0, 9.81), (len(times), 1)), atol=1e-9)

@@ -1,0 +1,72 @@
+"""UESTC-MMEA-CL: `video/<class>/<name>.mp4`, `sensor/<class>/<name>.csv`, and the published split files.
+
+A csv has no header and no clock: 25 rows per second, as many as the video has frames. Columns 0–2 are the
+accelerometer, 3–5 the gyroscope, in raw 16-bit counts. The published work takes 16384 counts per g and 16.4 per deg/s,
+the dataset's own loader 8192 per g: set `imu.accel_counts_per_g` and `imu.gyro_counts_per_dps`.
+https://ivipclab.github.io/publication_uestc-mmea-cl/
+"""
+
+from __future__ import annotations
+
+import math
+
+from comodo.config import DatasetSettings
+from comodo.layouts import (
+    STANDARD_GRAVITY,
+    ImuSamples,
+    Recording,
+    check_root,
+    read_imu_csv,
+    read_split_files,
+    split_folder,
+)
+from comodo.layouts.processed import SUFFIX, imu_path, read_processed_imu, video_path
+
+RATE_HZ = 25
+COLUMNS = ("0", "1", "2", "3", "4", "5")  # as `read_imu_csv` names them
+LOWEST, HIGHEST = -(2**15), 2**15 - 1
+
+
+class Uestc:
+    """Reader of the UESTC-MMEA-CL layout."""
+
+    def __init__(self, name: str, settings: DatasetSettings) -> None:
+        self.key = f"datasets.{name}"
+        self.settings = settings
+
+    def recordings(self) -> list[Recording]:
+        """List the recordings of the split files; ids are `<class>/<name>`. Raises `LayoutError`."""
+        root = check_root(self.settings, f"{self.key}.root")
+        return [
+            Recording(
+                id=name,
+                split=split,
+                label=label,
+                video=video_path(root / "video" / f"{name}.mp4", root, name),
+                imu=imu_path(root / "sensor" / f"{name}.csv", root, name),
+            )
+            for name, label, split in read_split_files(split_folder(self.settings), f"{self.key}.splits")
+        ]
+
+    def read_imu(self, recording: Recording) -> list[ImuSamples]:
+        """Read the csv of a recording; under `alignment: reference` in g and deg/s, as published. Raises `ImuError`."""
+        import numpy as np
+
+        if recording.imu.suffix == SUFFIX:
+            return [read_processed_imu(recording.imu)]
+        counts = read_imu_csv(recording.imu, COLUMNS, header=False)[list(COLUMNS)].to_numpy().T
+        notes = []
+        outside = ((counts < LOWEST) | (counts > HIGHEST)).any(axis=0)
+        if outside.any():
+            notes.append(
+                f"{outside.sum()} samples lie outside the 16-bit range: the sensor's counter overflowed?"
+            )
+        if clipped := int(((counts == LOWEST) | (counts == HIGHEST)).any(axis=0).sum()):
+            notes.append(f"{clipped} samples lie at the end of the 16-bit range: clipped")
+        accel = counts[:3] / self.settings.imu.accel_counts_per_g
+        gyro = counts[3:] / self.settings.imu.gyro_counts_per_dps
+        time = np.arange(counts.shape[1]) / RATE_HZ
+        if self.settings.alignment == "reference":
+            return [ImuSamples(time, accel, time, gyro, notes, RATE_HZ, gravity=1.0)]
+        time[outside] = math.nan  # what they were nobody knows: a hole
+        return [ImuSamples(time, accel * STANDARD_GRAVITY, time, gyro * (math.pi / 180), notes, RATE_HZ)]

@@ -1,0 +1,41 @@
+# The published split files, where they are missing: dataset/Ego4D, dataset/EgoExo4D, dataset/UESTC-MMEA-CL.
+from comodo.splits import PUBLISHED
+
+FETCHED = [folder for folder, _ in PUBLISHED.values()]
+
+
+# A named target: what the config's datasets need (`splits: dataset/EgoExo4D`).
+rule splits:
+    input:
+        [
+            f"{Path(settings.splits)}/{split}.txt"
+            for settings in CONFIG.datasets.values()
+            if settings.splits and Path(settings.splits) in [Path("dataset", name) for name in FETCHED]
+            for split in ("train", "val", "test")
+        ],
+
+
+# No version among the params: what it writes is fixed by digests. `update` keeps files of that name that are not
+# the published ones, and the rule then fails saying so. A local rule, as compute nodes seldom reach the internet.
+rule fetch_splits:
+    output:
+        train=update("dataset/{published}/train.txt"),
+        val=update("dataset/{published}/val.txt"),
+        test=update("dataset/{published}/test.txt"),
+    log:
+        "results/logs/fetch_splits/{published}.log",
+    benchmark:
+        "results/benchmarks/fetch_splits/{published}.tsv"
+    wildcard_constraints:
+        published=one_of(FETCHED),
+    localrule: True
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=200,
+        runtime=10,
+    message:
+        "Fetching the published splits of {wildcards.published}"
+    script:
+        "../scripts/fetch_splits.py"
