@@ -138,24 +138,29 @@ def _chances(results: Path, runs: Sequence[str]) -> str:
 
 
 def plot_training(histories: Sequence[Path], target: Path) -> None:
-    """Loss and zero-shot accuracy on val after each epoch; one line per seed, one colour per experiment."""
+    """Loss and zero-shot accuracy on val after each epoch: a line per seed, dashed where nothing was trained."""
     figure, (loss, zero_shot) = plt.subplots(1, 2, figsize=(10, 4), layout="constrained")
     colours: dict[str, str] = {}
     for path in histories:
         epochs = pd.DataFrame(json.loads(path.read_text()))
         name = path.parts[-3]  # experiments/<experiment>/seed<seed>/history.json
-        style = {"label": None if name in colours else name, "marker": ".", "alpha": 0.8}
-        style["color"] = colours.setdefault(name, f"C{len(colours)}")
-        loss.plot(epochs["epoch"], epochs["loss"].astype(float), **style)
-        zero_shot.plot(epochs["epoch"], 100 * epochs["zero_shot_mean"], **style)
-    _finish(loss, "epoch", "distillation loss")
-    _finish(zero_shot, "epoch", "zero-shot top-1 on val, % (mean anchors)")
+        label = None if name in colours else name
+        style: dict[str, Any] = {"label": label, "color": colours.setdefault(name, f"C{len(colours)}")}
+        if epochs["loss"].isna().all():
+            zero_shot.axhline(100 * epochs["zero_shot_mean"].iloc[-1], linestyle="--", linewidth=1, **style)
+            continue
+        loss.plot(epochs["epoch"] + 1, epochs["loss"], marker=".", **style)
+        zero_shot.plot(epochs["epoch"] + 1, 100 * epochs["zero_shot_mean"], marker=".", **style)
+    for axes in (loss, zero_shot):
+        axes.xaxis.get_major_locator().set_params(integer=True)
+    _finish(loss, "epochs", "distillation loss")
+    _finish(zero_shot, "epochs", "zero-shot top-1 on val, % (mean anchors)")
     figure.savefig(target, dpi=150)
     plt.close(figure)
 
 
 def plot_label_efficiency(table: pd.DataFrame, target: Path) -> None:
-    """Top-1 against labels per class, zero-shot at the left end; one panel per evaluated dataset."""
+    """Top-1 of an SVM against labels per class, and of the nearest anchor (0 labels); a panel per evaluated dataset."""
     rows = table[
         ((table["protocol"] == "svm") & (table["scoring"] == "decision")) | (table["scoring"] == "mean")
     ].copy()
@@ -172,9 +177,12 @@ def plot_label_efficiency(table: pd.DataFrame, target: Path) -> None:
         ):
             scores = 100 * group.groupby("labels")["top1"].agg(["mean", "std"]).reindex(ticks)
             name = f"teacher {teacher}" if student == "-" else f"{student}: {experiment}"
-            axes.errorbar(ticks, scores["mean"], scores["std"].fillna(0), label=name, marker="o", capsize=3)
+            svm, anchor = scores[scores.index != "0"], scores[scores.index == "0"]
+            style = {"capsize": 3, "color": f"C{len(axes.containers) // 2}"}
+            axes.errorbar(anchor.index, anchor["mean"], anchor["std"].fillna(0), fmt="*", markersize=11, **style)
+            axes.errorbar(svm.index, svm["mean"], svm["std"].fillna(0), label=name, marker="o", **style)
         axes.set_title(dataset)
-        _finish(axes, "labelled windows per class (0: nearest anchor)", "top-1 on test, %")
+        _finish(axes, "labelled windows per class that an SVM saw (0, stars: nearest mean anchor)", "top-1 on test, %")
     figure.savefig(target, dpi=150)
     plt.close(figure)
 
