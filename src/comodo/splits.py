@@ -156,7 +156,7 @@ def make_splits(
         seed: another seed, another split.
 
     Returns:
-        (id, label, split) each, by split, then id. A label of two groups misses in test, with a logged warning.
+        (id, label, split) each, by split, then id. A label of two groups is missing in test, with a logged warning.
 
     Raises:
         SplitsError: an id twice, unsound fractions, or a label that cannot be in both train and val, as it must.
@@ -225,12 +225,13 @@ def _check_coverage(rows: list[Row], labels: dict[tuple[str, str], Counter[str]]
     if lost["train"] or lost["val"]:
         named = ", ".join(dict.fromkeys(lost["train"] + lost["val"]))
         raise SplitsError(
-            f"too few groups to have each label in train and in val: {named}; "
+            f"groups too few or too entangled to have each label in train and in val: {named}; "
             "add recordings of other groups, or merge or drop these labels"
         )
     if lost["test"]:
         log.warning(
-            "too few groups to have each label in test: %s; three or more are needed", ", ".join(lost["test"])
+            "groups too few or too entangled to have each label in test: %s; most need three",
+            ", ".join(lost["test"]),
         )
 
 

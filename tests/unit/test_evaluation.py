@@ -10,6 +10,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
+from comodo.anchors import unit
 from comodo.evaluation import C_GRID, draw_labels, evaluate_svm, fit_svm
 from comodo.metrics import top_k
 
@@ -119,3 +120,24 @@ def test_protocol_rows() -> None:
     assert np.sum(rows[2]["confusion"]) == 40
     assert rows[2]["top1"] == pytest.approx(np.trace(rows[2]["confusion"]) / 40)
     assert all(row["top1"] <= row["top3"] <= row["top5"] <= 1 for row in rows)
+
+
+def test_each_scoring_ranks_by_its_own_scores() -> None:
+    features, labels = blobs(240, 6, 6, 2.0, 5)
+    names = np.array(list("abcdef"), dtype=object)[labels]
+    clips = [f"c{number}" for number in range(120)]
+    rows = evaluate_svm(
+        (features[:120], names[:120].tolist(), clips),
+        (features[120:], names[120:].tolist()),
+        ["all"],
+        1,
+        1000,
+    )
+    model = fit_svm(unit(features[:120]), names[:120])
+    test = unit(features[120:])
+    decision, platt = (
+        top_k(s, model.classes, names[120:])
+        for s in (model.decision_function(test), model.predict_proba(test))
+    )
+    assert decision != platt
+    assert [{key: row[key] for key in decision} for row in rows] == [decision, platt]

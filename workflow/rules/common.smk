@@ -1,10 +1,12 @@
 # What the rules share: the validated config, and small functions from wildcards to params.
+import errno
 import re
 from pathlib import Path
 
-from comodo.config import ConfigError, load
+from comodo.config import SPLITS, ConfigError, load
 from comodo.layouts import LayoutError
 from comodo.raw import folder_state, labelled_state, raw_state
+from comodo.splits import PUBLISHED
 from comodo.versions import VERSIONS
 
 try:
@@ -51,10 +53,26 @@ def simulated(wildcards):
     )
 
 
+def published_splits(settings):
+    """The split files of a dataset, where rule fetch_splits can get them; else nothing."""
+    folder = Path(settings.splits or "")
+    if folder not in [Path("dataset", name) for name, _ in PUBLISHED.values()]:
+        return []
+    return [ancient(f"{folder}/{split}.txt") for split in SPLITS]
+
+
+def fetched(wildcards):
+    """Input function: split files that rule fetch_splits fetches if they are missing; most datasets have none."""
+    return published_splits(CONFIG.datasets[wildcards.dataset])
+
+
 def of_raw(state):
     """Params function: a digest of the shard's raw files (or of the whole dataset), so that a replaced one is noticed."""
 
-    def digest(wildcards):
+    def digest(wildcards, input):
+        for path in fetched(wildcards):
+            if not Path(path).exists():  # Snakemake asks again when it has been fetched
+                raise FileNotFoundError(errno.ENOENT, "not yet fetched", path)
         try:
             marker = next(map(Path, simulated(wildcards)), None)
             shard = int(wildcards.shard) if "shard" in wildcards.keys() else None

@@ -4,6 +4,7 @@
 rule index_recordings:
     input:
         simulated=simulated,
+        splits=fetched,
     output:
         recordings="results/{dataset}/recordings.parquet",
     log:
@@ -30,6 +31,7 @@ rule index_recordings:
 rule extract_clips:
     input:
         simulated=simulated,
+        splits=fetched,
     output:
         clips=directory("results/{dataset}/video/{shard}"),
         table="results/{dataset}/video/{shard}.parquet",
@@ -57,6 +59,7 @@ rule extract_clips:
 rule preprocess_imu:
     input:
         simulated=simulated,
+        splits=fetched,
     output:
         imu="results/{dataset}/imu/{shard}.h5",
     log:

@@ -1,18 +1,10 @@
 # The published split files, where they are missing: dataset/Ego4D, dataset/EgoExo4D, dataset/UESTC-MMEA-CL.
-from comodo.splits import PUBLISHED
-
-FETCHED = [folder for folder, _ in PUBLISHED.values()]
+# Rules that read them have them as input; this named target fetches what the config's datasets need, and no more.
 
 
-# A named target: what the config's datasets need (`splits: dataset/EgoExo4D`).
 rule splits:
     input:
-        [
-            f"{Path(settings.splits)}/{split}.txt"
-            for settings in CONFIG.datasets.values()
-            if settings.splits and Path(settings.splits) in [Path("dataset", name) for name in FETCHED]
-            for split in ("train", "val", "test")
-        ],
+        [path for settings in CONFIG.datasets.values() for path in published_splits(settings)],
 
 
 # No version among the params: what it writes is fixed by digests. `update` keeps files of that name that are not
@@ -27,7 +19,7 @@ rule fetch_splits:
     benchmark:
         "results/benchmarks/fetch_splits/{published}.tsv"
     wildcard_constraints:
-        published=one_of(FETCHED),
+        published=one_of(folder for folder, _ in PUBLISHED.values()),
     localrule: True
     conda:
         "../../environment.yml"

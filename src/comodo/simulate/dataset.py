@@ -127,13 +127,13 @@ def simulate_recordings(settings: SimulateSettings, stream: int = 0) -> Iterator
 
 def _simulate(take: Take, settings: SimulateSettings) -> Simulated:
     subject, trajectory, rng = stage(take, settings)
-    if take.recorded is None:
-        imu, duration = simulate_imu(trajectory, rng, subject), settings.duration_s
-    else:
-        imu = read_recorded(take.recorded)
-        duration = min(settings.duration_s, float(imu.times[-1]))
+    duration = settings.duration_s
+    if take.recorded is not None:
+        duration = min(duration, float(trajectory.times[-1]))
     times = np.arange(round(duration * settings.fps)) / settings.fps
-    return Simulated(film(take, settings, trajectory, times, rng), imu, take.label, take.subject)
+    frames = film(take, settings, trajectory, times, rng)
+    imu = simulate_imu(trajectory, rng, subject) if take.recorded is None else read_recorded(take.recorded)
+    return Simulated(frames, imu, take.label, take.subject)
 
 
 def write_dataset(settings: SimulateSettings, root: Path, marker: Path, workers: int = 1) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from comodo.clips import frame_indices
 from comodo.config import SimulateSettings, TeacherSettings
 from comodo.files import atomic
 from comodo.simulate.dataset import Take, film, stage, takes
@@ -76,7 +77,7 @@ def render_clips(
     windows = int(pretraining.world.duration_s / pretraining.clip_s)
     if windows == 0:
         raise ValueError("teachers.*.pretraining: world.duration_s is shorter than clip_s")
-    within = np.floor(np.linspace(0, per_clip - 1, n_frames)) / fps
+    within = np.array(frame_indices(per_clip, n_frames)) / fps
     times = np.concatenate([i * pretraining.clip_s + within for i in range(windows)])
     draw = partial(_draw, world=pretraining.world, times=times)
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork")) as pool:
@@ -106,8 +107,11 @@ def _fresh(settings: TeacherSettings) -> PreTrainedModel:
 
 def _train(
     model: PreTrainedModel, clips: NDArray[np.uint8], labels: NDArray[np.int64], settings: TeacherSettings
-) -> None:
-    """AdamW, one cycle, on a cosine classifier over the pooled output, so that classes come to lie in its direction."""
+) -> float:
+    """AdamW, one cycle, on a cosine classifier over the pooled output, so that its direction tells the class.
+
+    Returns the last epoch's mean loss.
+    """
     import torch
     from torch.nn.functional import cross_entropy, normalize
 
@@ -128,6 +132,7 @@ def _train(
     model.train()
     progress = tqdm(range(pretraining.epochs), desc="pretrain", unit="epoch")
     for _ in progress:
+        losses = []
         order = torch.randperm(len(pixels), generator=generator)
         for batch in order[: batches * pretraining.batch_size].view(batches, -1):
             x = _augment(pixels[batch], int(model.config.image_size), generator)
@@ -139,8 +144,10 @@ def _train(
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
             optimizer.step()
             schedule.step()
-        progress.set_postfix(loss=f"{loss.item():.3f}")
+            losses.append(loss.item())
+        progress.set_postfix(loss=f"{np.mean(losses):.3f}")
     model.eval()
+    return float(np.mean(losses))
 
 
 def _augment(clips: Tensor, side: int, generator: Generator) -> Tensor:

@@ -56,7 +56,6 @@ def test_rows_become_recordings(tmp_path: Path) -> None:
         (HEADER, [*ROWS, "e,test,walk,,"], r"table\.csv:6: the cell 'video' is empty"),
         (HEADER, [*ROWS, "e,test,walk"], r"table\.csv:6: the cell 'video' is empty"),
         (HEADER, [*ROWS, ",test,walk,e.mp4,"], "the cell 'recording' is empty"),
-        (HEADER, [*ROWS, "e,test,walk,e.mp4,e.csv"], r"datasets\.own\.imu\.csv"),
         (HEADER + ",start_s", [*ROWS, "e,test,walk,e.mp4,,soon"], "start_s 'soon' is not a number"),
         (HEADER + ",start_s", [*ROWS, "e,test,walk,e.mp4,,-1"], "start_s '-1' is not a number of seconds"),
         (HEADER + ",start_s,end_s", [*ROWS, "e,test,walk,e.mp4,,5,5"], "end_s 5 is not after start_s 5"),
@@ -104,6 +103,13 @@ def test_csv_columns_units_and_cut(tmp_path: Path) -> None:
     np.testing.assert_allclose(samples.gyro_t, [-0.05, 0.95, 1.95])
     np.testing.assert_allclose(samples.accel[:, 0], [9.80665, 0, 0])
     np.testing.assert_allclose(samples.gyro[:, 0], [np.pi, 0, 2 * np.pi / 180])
+
+
+def test_a_csv_needs_a_description_where_it_is_read(tmp_path: Path) -> None:
+    made = layout(tmp_path, rows=["a,train,walk,a.mp4,a.csv", *ROWS[1:]])
+    recording = made.recordings()[0]  # as the jobs that read no IMU do, whose settings lack it
+    with pytest.raises(LayoutError, match=r"a\.csv is a csv.*datasets\.own\.imu\.csv"):
+        made.read_imu(recording)
 
 
 def test_csv_without_a_clock_has_a_rate(tmp_path: Path) -> None:

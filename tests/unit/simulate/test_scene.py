@@ -57,6 +57,7 @@ def test_near_things_move_more_than_far_ones() -> None:
     columns = [np.flatnonzero(mask.any(axis=0)).mean() for mask in (here, there)]
     assert here.any()
     assert columns[1] - columns[0] > 3  # a step to the left shifts the table to the right
+    assert not (seen((0, 0, 1.4), yaw=180, pitch=30, scene=scene) == TABLE).any()  # it is behind
 
 
 def test_turning_left_moves_the_picture_right() -> None:

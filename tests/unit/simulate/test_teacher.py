@@ -5,10 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.testing import assert_array_equal
 
+from comodo.clips import frame_indices
 from comodo.config import PretrainingSettings, SimulateSettings, TeacherSettings
 from comodo.models import load_teacher
-from comodo.simulate.teacher import pretrain_teacher, render_clips
+from comodo.simulate.dataset import simulate_recordings
+from comodo.simulate.teacher import STREAM, _fresh, _train, pretrain_teacher, render_clips
 
 ARCHITECTURE = {
     "image_size": 24,
@@ -69,18 +72,22 @@ def test_pretraining_teaches_to_tell_unseen_subjects_apart(tmp_path: Path) -> No
     before, after = accuracy(VIDEOMAE), accuracy(PRETRAINED)
     assert after > before
     assert after > 0.75
+    model = _fresh(PRETRAINED)
+    assert _train(model, *render_clips(PRETRAINED, 10.0, "train"), PRETRAINED) < 0.6  # ln 2 by guessing
     once = content(tmp_path / "teacher")
     pretrain_teacher(PRETRAINED, tmp_path / "teacher", workers=1)
     assert content(tmp_path / "teacher") == once
 
 
-def test_clips_are_the_frames_that_the_teacher_will_be_given() -> None:
-    settings = PRETRAINED.model_copy(
-        update={"pretraining": PretrainingSettings(world=WORLD.model_copy(update={"duration_s": 11}))}
-    )
-    clips, labels = render_clips(settings, 10.0, "test")
-    assert clips.shape == (4, 4, 24, 24, 3)  # two whole clips of 5 s in 11 s
-    assert labels.tolist() == [0, 0, 1, 1]
+def test_clips_are_the_frames_that_encoding_takes_of_a_world_that_no_dataset_shows() -> None:
+    world = WORLD.model_copy(update={"duration_s": 11, "train_subjects": 1, "val_subjects": 1})
+    settings = PRETRAINED.model_copy(update={"pretraining": PretrainingSettings(world=world)})
+    clips, labels = render_clips(settings, 10.0, "train")
+    assert labels.tolist() == [0, 0, 1, 1]  # two whole clips of 5 s in 11 s
+    film = next(simulate_recordings(world, STREAM)).frames
+    assert_array_equal(clips[0], film[frame_indices(50, 4)])
+    assert_array_equal(clips[1], film[50:][frame_indices(50, 4)])
+    assert not np.array_equal(film, next(simulate_recordings(world)).frames)
 
 
 def test_a_world_shorter_than_a_clip_is_refused(tmp_path: Path) -> None:
