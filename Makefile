@@ -27,12 +27,12 @@ lint: .venv/installed
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 
-# momentfm alone: the versions that it pins are from 2023, and pip cannot override a pin.
-.venv/installed: requirements.lock pyproject.toml
+# Apart: momentfm pins versions of 2023, vrs asks for backports of the standard library; pip cannot override either.
+.venv/installed: requirements.lock pyproject.toml Makefile
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --requirement requirements.lock
-	$(BIN)/pip install --quiet --no-deps momentfm==0.1.4
+	$(BIN)/pip install --quiet --no-deps momentfm==0.1.4 vrs==1.2.2
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
@@ -44,7 +44,7 @@ lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet --upgrade pip
 	.venv-lock/bin/pip install --quiet torch==2.13.0 && .venv-lock/bin/pip install --quiet --group dev .
-	(echo "# Written by \`make lock\`. momentfm is not here: see the Makefile."; \
+	(echo "# Written by \`make lock\`. momentfm and vrs are not here: see the Makefile."; \
 	 .venv-lock/bin/pip freeze --exclude comodo --exclude setuptools | grep --invert-match --extended-regexp '^(nvidia-|cuda-|triton)' \
 	 | sed --regexp-extended "s/^(torch==[^+]+)\+.*/\1/; s/^decord==.*/&; sys_platform == 'linux' and platform_machine == 'x86_64'\neva-decord==0.6.1; sys_platform == 'darwin'/") > requirements.lock
 	rm -rf .venv-lock
