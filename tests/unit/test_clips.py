@@ -388,7 +388,7 @@ def recordings_in_time(draw: st.DrawFn) -> tuple[np.ndarray, list[tuple[float, f
 
 
 def pair_times(
-    folder: Path, time: np.ndarray, duration_s: float, clip_s: float
+    folder: Path, time: np.ndarray, duration_s: float, clip_s: float | None
 ) -> tuple[pd.DataFrame, ImuSignal] | None:
     wave = np.sin(np.arange(1, 4)[:, None] * time)
     try:
@@ -424,6 +424,27 @@ def test_pairs_lie_in_video_and_imu_and_never_overlap(tmp_path: Path, case: Any)
     assert clips["clip"][clips["window"] >= 0].is_unique
     assert set(clips["reason"]) <= set(REASONS)
     assert ((clips["window"] == -1).sum() == 0) == (len(pairs) > 0)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(recordings_in_time())
+def test_a_whole_recording_is_paired_only_where_both_run(tmp_path: Path, case: Any) -> None:
+    time, _, duration, _ = case
+    result = pair_times(tmp_path, time, duration, None)
+    if result is None:
+        return
+    clips, imu = result
+    (row,) = clips[clips["window"] == 0].itertuples()
+    assert (row.reason == "") == (len(clips) == 1)
+    if row.first_sample < 0:
+        assert row.reason in ("imu_starts_late", "imu_ends_early", "imu_gap")
+        return
+    assert np.isfinite(imu.data[:, row.first_sample : row.last_sample]).all()
+    begin, end = ((sample + imu.first) / RATE for sample in (row.first_sample, row.last_sample))
+    assert -1e-9 <= begin <= 0.1
+    assert duration - 0.1 <= end + 1e-9
+    assert end <= duration + 0.5 / RATE + 1e-9
+    assert (row.first_frame, row.n_frames) == (0, round(duration * 10))
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -401,6 +401,16 @@ def test_one_bad_recording_harms_no_other(tmp_path: Path) -> None:
     assert keyframes(tmp_path / "clips" / rows[1]["file"]) == [0, 10]
 
 
+def test_a_recording_that_is_one_clip_has_keyframes_too(tmp_path: Path) -> None:
+    source = write(tmp_path / "a.mp4", steady(11, fps=25))
+    config = DatasetSettings.model_validate(
+        {"layout": "uestc", "root": "x", "clip_s": None, "video": {"size": 32, "fps": 25}}
+    )
+    (row,) = extract_recordings([Recording("x/a", "train", "x", source, source)], tmp_path / "clips", config)
+    assert (row["n_frames"], row["reason"]) == (275, "")
+    assert keyframes(tmp_path / "clips" / row["file"]) == [0, 125, 250]
+
+
 @pytest.mark.realdata
 @pytest.mark.parametrize(
     ("name", "duration_s", "n_frames"),

@@ -87,6 +87,7 @@ def test_listing_opens_no_take(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def read(root: Path, path: Path) -> Any:
+    pytest.importorskip("pyvrs", reason="vrs is not installed")
     reader = layout(root)
     recording = reader.recordings()[0]
     recording.imu.parent.mkdir(parents=True, exist_ok=True)
@@ -96,6 +97,7 @@ def read(root: Path, path: Path) -> Any:
 
 
 def test_a_missing_file_has_its_reason(root: Path) -> None:
+    pytest.importorskip("pyvrs", reason="vrs is not installed")
     reader = layout(root)
     with pytest.raises(ImuError, match=r"aria01_noimagestreams\.vrs does not exist") as error:
         reader.read_imu(reader.recordings()[0])
@@ -110,7 +112,22 @@ def test_what_is_no_recording_has_its_reason(root: Path, content: bytes) -> None
     assert error.value.reason == "imu_unreadable"
 
 
+def test_a_file_without_permission_has_its_reason(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = Path.open
+
+    def refuse(path: Path, *args: Any, **kwargs: Any) -> Any:
+        if path.suffix == ".vrs":
+            raise PermissionError(13, "Permission denied")
+        return real(path, *args, **kwargs)
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ImuError, match=r"\.vrs cannot be read.*Permission denied") as error:
+        read(root, root / "a.vrs")
+    assert error.value.reason == "imu_unreadable"
+
+
 def test_a_folder_and_a_symlink_loop_have_their_reason(root: Path) -> None:
+    pytest.importorskip("pyvrs", reason="vrs is not installed")
     reader = layout(root)
     recording = reader.recordings()[0]
     recording.imu.mkdir(parents=True)
@@ -219,6 +236,7 @@ def test_a_file_that_crashes_the_library_is_only_unreadable(root: Path, aria: Pa
 
 @pytest.mark.realdata
 def test_a_recording_too_short_for_a_window_is_refused(root: Path, aria: Path) -> None:
+    pytest.importorskip("pyvrs", reason="vrs is not installed")
     reader = layout(root)
     recording = reader.recordings()[0]
     recording.imu.parent.mkdir(parents=True)

@@ -49,7 +49,9 @@ def write_splits(
 
 def test_importing_layouts_stays_light() -> None:
     heavy = "{'torch', 'transformers', 'pandas', 'av', 'sklearn', 'numpy', 'h5py', 'scipy', 'pyarrow'}"
-    modules = ", ".join(f"comodo.layouts.{name}" for name in ("ego4d", "egoexo4d", "uestc", "table", "processed"))
+    modules = ", ".join(
+        f"comodo.layouts.{name}" for name in ("ego4d", "egoexo4d", "uestc", "table", "processed")
+    )
     code = f"import sys, {modules}; print({heavy} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "set()"

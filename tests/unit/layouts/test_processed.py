@@ -25,7 +25,7 @@ def test_times_come_in_whatever_unit_the_step_tells(tmp_path: Path, unit: float)
 
 
 def test_the_published_rule_takes_the_samples_as_they_are(tmp_path: Path) -> None:
-    time = 0.123 + np.arange(1999) / 200
+    time = 0.123 + np.arange(1009) / 200  # by its mean step 199.99… Hz, which the rule would take for 199
     samples = read_processed_imu(write_processed_imu(tmp_path, "a", time, 1e-3))
     signal = resample_reference([samples])
     np.testing.assert_array_equal(signal.data, motion(time).astype(np.float32))
