@@ -59,10 +59,18 @@ class VideoSettings(_Block):
     """How raw video becomes small clips (the published chain: fps, centre crop, scale)."""
 
     fps: float = Field(10.0, gt=0, description="frames per second of the extracted clips")
-    size: int = Field(224, ge=16, multiple_of=2, description="side of the square frames, pixels")
+    size: int = Field(
+        224, ge=32, multiple_of=2, description="side of the square frames, pixels; not 48 or 72"
+    )
     crf: int = Field(
         18, ge=0, le=51, description="x264 quality of the extracted clips; lower is better and larger"
     )
+
+    @model_validator(mode="after")
+    def _readable(self) -> VideoSettings:
+        if self.size in (48, 72):  # seen with decord 0.6.0: it pads their rows and then refuses its own array
+            raise ValueError(f"size: decord cannot read frames of {self.size} pixels: take 64 or 80")
+        return self
 
 
 class ImuCsvColumns(_Block):

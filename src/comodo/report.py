@@ -179,10 +179,16 @@ def plot_label_efficiency(table: pd.DataFrame, target: Path) -> None:
             name = f"teacher {teacher}" if student == "-" else f"{student}: {experiment}"
             svm, anchor = scores[scores.index != "0"], scores[scores.index == "0"]
             style = {"capsize": 3, "color": f"C{len(axes.containers) // 2}"}
-            axes.errorbar(anchor.index, anchor["mean"], anchor["std"].fillna(0), fmt="*", markersize=11, **style)
+            axes.errorbar(
+                anchor.index, anchor["mean"], anchor["std"].fillna(0), fmt="*", markersize=11, **style
+            )
             axes.errorbar(svm.index, svm["mean"], svm["std"].fillna(0), label=name, marker="o", **style)
         axes.set_title(dataset)
-        _finish(axes, "labelled windows per class that an SVM saw (0, stars: nearest mean anchor)", "top-1 on test, %")
+        _finish(
+            axes,
+            "labelled windows per class that an SVM saw (0, stars: nearest mean anchor)",
+            "top-1 on test, %",
+        )
     figure.savefig(target, dpi=150)
     plt.close(figure)
 

@@ -106,6 +106,10 @@ FAULTS = {
         change("datasets", "a", clip_s=2.53),
         r"^datasets\.a: clip_s × video.fps = 25.3 must be a whole",
     ),
+    "unreadable size": (
+        change("datasets", "a", "video", size=48),
+        r"^datasets\.a\.video: size: decord cannot read",
+    ),
     "unset variable": (change("datasets", "a", root="${NO_SUCH_VARIABLE}/x"), r"NO_SUCH_VARIABLE is not set"),
     "not a block": (lambda raw: raw["experiments"].update(e=3), r"experiments\.e: give settings"),
 }

@@ -152,6 +152,7 @@ def write_dataset(settings: SimulateSettings, root: Path, marker: Path, workers:
     """
     _refuse_foreign(root)
     world = takes(settings)
+    marker.unlink(missing_ok=True)  # from here on it would speak of files that may be gone
     with atomic(root) as folder:
         for name in ("full_scale", "imu", "splits"):
             (folder / name).mkdir(parents=True)
