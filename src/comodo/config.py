@@ -126,7 +126,7 @@ class SimulateSettings(_Block):
     size: int = Field(64, ge=16, multiple_of=2, description="side of the rendered frames, pixels")
     trajectory_imu: PathStr | None = Field(
         None,
-        description="folder of recorded IMU (Ego4D csv files) that drives the rig instead of the simulated motion",
+        description="folder of recorded IMU, `<label>/<subject>.csv` with Ego4D's columns, that drives the rig instead",
     )
 
 

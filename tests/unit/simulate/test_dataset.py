@@ -12,6 +12,7 @@ from comodo.config import DatasetSettings, SimulateSettings
 from comodo.layouts import open_layout
 from comodo.simulate import dataset
 from comodo.simulate.dataset import IMU_COLUMNS, simulate_recordings, takes, write_dataset, write_imu_csv
+from comodo.simulate.sensors import Imu
 
 WORLD = SimulateSettings(
     train_subjects=2, val_subjects=1, test_subjects=1, activities=2, duration_s=2, fps=10, size=32
@@ -173,3 +174,32 @@ def test_recorded_imu_must_be_enough(tmp_path: Path) -> None:
         (tmp_path / label / "a.csv").write_text("time\n")
     with pytest.raises(ValueError, match=r"has 1 subjects .* ask for 4"):
         takes(settings)
+
+
+@pytest.mark.realdata
+def test_real_head_motion_drives_the_rig(realdata: Path, tmp_path: Path) -> None:
+    """Two activities of two people who wore IMU glasses (ClassyGlass): the picture stands when they stand."""
+    number_of = {"standing": (8, 19), "walking": (9, 20)}  # recording of user 1 and of user 2
+    for label, numbers in number_of.items():
+        for user, number in enumerate(numbers, 1):
+            sensors = []
+            for name in ("Accelerometer", "Gyroscope"):
+                (path,) = (realdata / "classyglass" / f"User{user}").glob(f"{number}_MetaWear_*_{name}_*.csv")
+                sensors.append(np.genfromtxt(path, delimiter=",", skip_header=1, usecols=(0, 3, 4, 5)).T)
+            begin = max(sensor[0, 0] for sensor in sensors)
+            times = np.arange(begin, begin + 8000, 10)
+            accel, gyro = (np.stack([np.interp(times, s[0], row) for row in s[1:]]) for s in sensors)
+            imu = Imu((times - begin) / 1000, accel * 9.80665, np.radians(gyro))
+            for subject in ("a", "b") if user == 1 else ("c",):
+                path = tmp_path / "recorded" / label / f"{subject}.csv"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write_imu_csv(path, imu)
+    update = {"trajectory_imu": str(tmp_path / "recorded"), "train_subjects": 1, "duration_s": 8}
+    world = {r.label + str(r.subject): r for r in simulate_recordings(WORLD.model_copy(update=update))}
+
+    def motion(name: str) -> float:
+        return float(np.abs(np.diff(world[name].frames.astype(float), axis=0)).mean())
+
+    assert set(world) == {"standing0", "standing1", "standing2", "walking0", "walking1", "walking2"}
+    for subject in "02":
+        assert motion(f"walking{subject}") > 1.2 * motion(f"standing{subject}")
