@@ -20,8 +20,6 @@ import pandas as pd
 from comodo.config import DatasetSettings
 from comodo.layouts import Recording, safe_name
 
-VERSION = 1  # raise it when the output of `pair_clips` changes
-
 SAMPLING_SEED = 16349  # of `clips_per_recording`, as published
 EPSILON_S = 1e-6  # durations are sums of floats: 14.9999999 is 15
 

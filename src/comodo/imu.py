@@ -19,8 +19,7 @@ from numpy.typing import NDArray
 from comodo.config import DatasetSettings
 from comodo.files import atomic
 from comodo.layouts import ImuError, ImuSamples, Layout, Recording, safe_name
-
-VERSION = 1  # raise it when the output of `preprocess` changes
+from comodo.versions import VERSIONS
 
 CHANNELS = ("accel_x", "accel_y", "accel_z", "gyro_x", "gyro_y", "gyro_z")
 LONGEST_HOLE_S = 6 * 3600.0  # samples further than this from the rest bear a wrong timestamp
@@ -30,11 +29,9 @@ Floats = NDArray[np.float64]
 
 __all__ = [
     "CHANNELS",
-    "VERSION",
     "ImuError",
     "ImuSamples",
     "ImuSignal",
-    "interpolate",
     "pad_left",
     "preprocess",
     "read_notes",
@@ -333,15 +330,6 @@ def pad_left(
     return batch, mask
 
 
-def interpolate(window: NDArray[np.float32], length: int) -> NDArray[np.float32]:
-    """Stretch a window (C, T) linearly to `length` samples; samples stand for intervals (`align_corners=False`)."""
-    n = window.shape[1]
-    if n == length:
-        return window.astype(np.float32)
-    place = (np.arange(length) + 0.5) * (n / length) - 0.5
-    return np.stack([np.interp(place, np.arange(n), row) for row in window]).astype(np.float32)
-
-
 # ------------------------------------------------------------------------------------------------------- the shard
 
 
@@ -368,7 +356,7 @@ def write_imu_shard(path: Path, signals: Iterable[tuple[Recording, ImuSignal | I
     [begin, end) of samples that are not NaN; both are absent where the recording was dropped.
     """
     with atomic(path) as partial, h5py.File(partial, "w") as file:
-        file.attrs["version"] = VERSION
+        file.attrs["version"] = VERSIONS["preprocess_imu"]
         for recording, signal in signals:
             group = file.create_group(safe_name(recording.id))
             group.attrs["id"] = recording.id

@@ -24,8 +24,6 @@ from comodo.config import DatasetSettings
 from comodo.files import atomic
 from comodo.layouts import Recording, safe_name
 
-VERSION = 1  # raise it when the output of `extract` changes
-
 # A longer pause between source frames freezes the picture: no clip is made of it.
 LONGEST_FREEZE_S = 0.5
 KEYFRAME_S = 5.0  # between keyframes, where the whole recording is one clip

@@ -16,7 +16,6 @@ from comodo.imu import (
     ImuError,
     ImuSamples,
     ImuSignal,
-    interpolate,
     pad_left,
     preprocess,
     read_notes,
@@ -303,16 +302,12 @@ def test_shifting_the_clock_shifts_the_signal_and_nothing_else(time: Floats, ste
 
 def test_collation_gives_the_published_numbers(golden: Path) -> None:
     with np.load(golden / "mmea_collate.npz") as numbers:
-        windows = [numbers[f"imu{i}"] for i in range(4)]
+        windows = [numbers[f"imu{i}"] for i in range(4)]  # Mantis stretches instead: test_students.py
         for count, name in ((3, "moment"), (4, "moment4")):
             batch, mask = pad_left(windows[:count])
             np.testing.assert_array_equal(batch, numbers[f"{name}_imu"])
             np.testing.assert_array_equal(mask, numbers[f"{name}_mask"])
             assert (batch.dtype, mask.dtype) == (np.float32, np.float32)
-        for i, window in enumerate(windows):
-            stretched = interpolate(window, 512)
-            assert stretched.dtype == np.float32
-            np.testing.assert_allclose(stretched, numbers["mantis_imu"][i], atol=1e-6)
 
 
 # ------------------------------------------------------------------------------------------------------- the shard
