@@ -5,7 +5,6 @@
 rule pair_clips:
     input:
         simulated=simulated,
-        splits=fetched,
         video="results/{dataset}/video/{shard}.parquet",
         imu="results/{dataset}/imu/{shard}.h5",
     output:

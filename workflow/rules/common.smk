@@ -1,5 +1,4 @@
 # What the rules share: the validated config, and small functions from wildcards to params.
-import errno
 import re
 from pathlib import Path
 
@@ -53,34 +52,34 @@ def simulated(wildcards):
     )
 
 
-def published_splits(settings):
-    """The split files of a dataset, where rule fetch_splits can get them; else nothing."""
-    folder = Path(settings.splits or "")
-    if folder not in [Path("dataset", name) for name, _ in PUBLISHED.values()]:
-        return []
-    return [ancient(f"{folder}/{split}.txt") for split in SPLITS]
-
-
-def fetched(wildcards):
-    """Input function: split files that rule fetch_splits fetches if they are missing; most datasets have none."""
-    return published_splits(CONFIG.datasets[wildcards.dataset])
-
-
 def of_raw(state):
-    """Params function: a digest of the shard's raw files (or of the whole dataset), so that a replaced one is noticed."""
+    """Params function: a digest of the shard's raw files (or of the whole dataset), so that a replaced one is noticed.
 
-    def digest(wildcards, input):
-        for path in fetched(wildcards):
-            if not Path(path).exists():  # Snakemake asks again when it has been fetched
-                raise FileNotFoundError(errno.ENOENT, "not yet fetched", path)
+    It must not take `input`: Snakemake looks for changes only in params that depend on wildcards alone.
+    """
+
+    def digest(wildcards):
         try:
             marker = next(map(Path, simulated(wildcards)), None)
             shard = int(wildcards.shard) if "shard" in wildcards.keys() else None
             return state(wildcards.dataset, CONFIG.datasets[wildcards.dataset], shard, marker)
         except LayoutError as error:
-            raise WorkflowError(str(error))
+            raise WorkflowError(f"{error}{splits_remedy(wildcards.dataset)}")
 
     return digest
+
+
+def published_splits(dataset):
+    """The split files of a dataset that rule fetch_splits can get; none where `splits` is a folder of one's own."""
+    folder = Path(CONFIG.datasets[dataset].splits or "")
+    if folder not in [Path("dataset", name) for name, _ in PUBLISHED.values()]:
+        return []
+    return [f"{folder}/{split}.txt" for split in SPLITS]
+
+
+def splits_remedy(dataset):
+    missing = not all(Path(path).exists() for path in published_splits(dataset))
+    return "\nTo fetch the published splits, run once with the target: splits" if missing else ""
 
 
 def of_experiment(pattern):

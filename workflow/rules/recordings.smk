@@ -4,7 +4,6 @@
 rule index_recordings:
     input:
         simulated=simulated,
-        splits=fetched,
     output:
         recordings="results/{dataset}/recordings.parquet",
     log:
@@ -31,7 +30,6 @@ rule index_recordings:
 rule extract_clips:
     input:
         simulated=simulated,
-        splits=fetched,
     output:
         clips=directory("results/{dataset}/video/{shard}"),
         table="results/{dataset}/video/{shard}.parquet",
@@ -59,7 +57,6 @@ rule extract_clips:
 rule preprocess_imu:
     input:
         simulated=simulated,
-        splits=fetched,
     output:
         imu="results/{dataset}/imu/{shard}.h5",
     log:

@@ -1,10 +1,11 @@
 # The published split files, where they are missing: dataset/Ego4D, dataset/EgoExo4D, dataset/UESTC-MMEA-CL.
-# Rules that read them have them as input; this named target fetches what the config's datasets need, and no more.
+# Not a step on the way: which recordings a shard holds must be known when the workflow is parsed. A run without them
+# ends with one line that names this target; it fetches what the config's datasets need, and no more.
 
 
 rule splits:
     input:
-        [path for settings in CONFIG.datasets.values() for path in published_splits(settings)],
+        [path for dataset in CONFIG.datasets for path in published_splits(dataset)],
 
 
 # No version among the params: what it writes is fixed by digests. `update` keeps files of that name that are not
@@ -19,7 +20,7 @@ rule fetch_splits:
     benchmark:
         "results/benchmarks/fetch_splits/{published}.tsv"
     wildcard_constraints:
-        published=one_of(folder for folder, _ in PUBLISHED.values()),
+        published=one_of(name for name, _ in PUBLISHED.values()),
     localrule: True
     conda:
         "../../environment.yml"
