@@ -148,9 +148,9 @@ def _groups(ids: Sequence[str], group: str) -> dict[str, str]:
         return {i: session_of(i) for i in ids}
     path = Path(group)
     if path.suffix == ".json":
-        from comodo.layouts.ego4d import _participants
+        from comodo.layouts.ego4d import participants
 
-        known = _participants(path, "--group")
+        known = participants(path, "--group")
     elif path.suffix == ".csv":
         known = {row["recording"]: row["group"] for row in _read_csv(path, ["recording", "group"])[1]}
     else:

@@ -41,7 +41,7 @@ class Ego4D:
         """List the recordings of the split files. Raises `LayoutError`."""
         root = check_root(self.settings, f"{self.key}.root")
         rows = read_split_files(split_folder(self.settings), f"{self.key}.splits")
-        groups = _participants(root / "ego4d.json", f"{self.key}.root")
+        groups = participants(root / "ego4d.json", f"{self.key}.root")
         return [
             Recording(
                 id=uid,
@@ -71,7 +71,7 @@ class Ego4D:
         return components
 
 
-def _participants(path: Path, key: str) -> dict[str, str]:
+def participants(path: Path, key: str) -> dict[str, str]:
     """Participant of each video from `ego4d.json`; empty where there is no such file or it names none."""
     if not os.path.exists(path):
         return {}

@@ -1,5 +1,7 @@
-"""Training objectives, one per file; each maps (student (B, d) raw, teacher (B, d) unit) to a scalar loss."""
+"""Objectives, one file each: callables of (student (B, d) raw, teacher (B, d)) → scalar loss."""
 
 from comodo.objectives.comodo import ComodoLoss
+from comodo.objectives.infonce import InfoNCELoss
+from comodo.objectives.l2 import L2Loss
 
-__all__ = ["ComodoLoss"]
+__all__ = ["ComodoLoss", "InfoNCELoss", "L2Loss"]
