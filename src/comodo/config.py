@@ -236,7 +236,7 @@ class ExperimentSettings(_Block):
     dataset: str = Field(description="a name under `datasets`")
     teacher: str = Field(description="a name under `teachers`")
     student: str = Field(description="a name under `students`")
-    objective: Literal["comodo", "none"] = Field(
+    objective: Literal["comodo", "infonce", "l2", "none"] = Field(
         "comodo", description="training objective; none: the student as it is"
     )
     queue_size: int = Field(16384, ge=1, description="teacher embeddings in the queue")

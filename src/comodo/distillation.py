@@ -29,7 +29,8 @@ from comodo.models import (
     project_teacher,
     save_student,
 )
-from comodo.objectives import ComodoLoss
+from comodo.models.projection import named_seed, seeded
+from comodo.objectives import ComodoLoss, InfoNCELoss, L2Loss
 from comodo.queue import initial_queue_indices
 from comodo.store import clips_digest, open_store
 from comodo.training import train_distillation
@@ -75,21 +76,21 @@ def distill(
     with open_store(store, expected=pairs) as file:
         train = np.flatnonzero(pairs["split"] == "train")
         width = file["embedding"].shape[1]
-        teacher_head = new_head(
-            width, settings.projection_hidden, settings.projection_dim, seed=seed, name="teacher"
-        )
+        student_head, teacher_head = _heads(settings, student.dim, width, seed)
         targets = project_teacher(torch.from_numpy(file["embedding"][train]), teacher_head)
-    student_head = new_head(
-        student.dim, settings.projection_hidden, settings.projection_dim, seed=seed, name="student"
-    )
     validate = _Validation(pairs[pairs["split"] == "val"], imu, anchors, teacher_head, device)
 
     if settings.objective == "none":
         student, student_head = student.to(device).eval(), student_head.to(device).eval()
         rows: list[dict[str, Any]] = [{"epoch": 0, "loss": None, **validate(0, student, student_head)}]
     else:
-        queued = initial_queue_indices(len(train), settings.queue_size)
-        objective = ComodoLoss(targets[queued], settings.teacher_temperature, settings.student_temperature)
+        queued: NDArray[np.int64] = np.empty(0, dtype=np.int64)
+        objective: nn.Module = InfoNCELoss() if settings.objective == "infonce" else L2Loss()
+        if settings.objective == "comodo":
+            queued = initial_queue_indices(len(train), settings.queue_size)
+            objective = ComodoLoss(
+                targets[queued], settings.teacher_temperature, settings.student_temperature
+            )
         rows = [
             dict(row)
             for row in train_distillation(
@@ -119,6 +120,21 @@ def _start(settings: StudentSettings, seed: int) -> Student:
     return load_student(settings.checkpoint or "", revision=settings.revision, **common)  # type: ignore[arg-type]
 
 
+def _heads(
+    settings: ExperimentSettings, student_dim: int, teacher_dim: int, seed: int
+) -> tuple[nn.Module, nn.Module]:
+    """What brings student and teacher to one width: random MLPs; for the baselines a linear map of the student."""
+    if settings.objective in ("infonce", "l2"):
+        with seeded(named_seed(seed, "student projection")):
+            return nn.Linear(student_dim, teacher_dim), nn.Identity()
+    sizes = (settings.projection_hidden, settings.projection_dim)
+    student, teacher = (
+        new_head(dim, *sizes, seed=seed, name=name)
+        for dim, name in ((student_dim, "student"), (teacher_dim, "teacher"))
+    )
+    return student, teacher
+
+
 class _Validation:
     """Zero-shot accuracy on the val pairs by each anchor rule, as the training goes on."""
 
@@ -144,23 +160,31 @@ class _Validation:
         }
 
 
-def save_distilled(folder: Path, student: Student, heads: Mapping[str, ProjectionHead]) -> None:
-    """Write a student and the projection heads it was trained with, as one folder."""
+def save_distilled(folder: Path, student: Student, heads: Mapping[str, nn.Module]) -> None:
+    """Write a student and the heads it was trained with, as one folder; a head without weights leaves no file."""
     with atomic(folder) as partial:
         save_student(student.cpu(), partial)
         for name in HEADS:
             weights = {key: value.cpu().contiguous() for key, value in heads[name].state_dict().items()}
-            save_file(weights, partial / f"{name}_projection.safetensors")
+            if weights:
+                save_file(weights, partial / f"{name}_projection.safetensors")
 
 
-def load_distilled(folder: Path, device: str) -> tuple[Student, ProjectionHead, ProjectionHead]:
+def load_distilled(folder: Path, device: str) -> tuple[Student, nn.Module, nn.Module]:
     """Load a student, its own head and the teacher's, all in eval mode on `device`."""
-    heads = []
-    for name in HEADS:
-        weights: dict[str, Tensor] = load_file(folder / f"{name}_projection.safetensors")
-        head = ProjectionHead(
-            weights["0.weight"].shape[1], weights["0.weight"].shape[0], weights["3.weight"].shape[0]
-        )
-        head.load_state_dict(weights)
-        heads.append(head.to(device).eval())
+    heads = [_load_head(folder / f"{name}_projection.safetensors").to(device).eval() for name in HEADS]
     return load_student(folder).to(device).eval(), heads[0], heads[1]
+
+
+def _load_head(path: Path) -> nn.Module:
+    if not path.exists():
+        return nn.Identity()
+    weights: dict[str, Tensor] = load_file(path)
+    head: nn.Module
+    if "weight" in weights:
+        head = nn.Linear(weights["weight"].shape[1], weights["weight"].shape[0])
+    else:
+        sizes = (weights["0.weight"].shape[1], weights["0.weight"].shape[0], weights["3.weight"].shape[0])
+        head = ProjectionHead(*sizes)
+    head.load_state_dict(weights)
+    return head

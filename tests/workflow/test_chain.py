@@ -95,3 +95,15 @@ def test_distilled_student_loads_by_itself(finished: Project) -> None:
     settings = load(tiny_config()).students["small"]
     assert student.dim == 6 * settings.architecture_config["hidden_dim"]
     assert student(torch.randn(2, 6, 1000)).shape == (2, student.dim)
+
+
+def test_baseline_objectives_run_beside(copied: Project) -> None:
+    config = tiny_config()
+    config["experiments"] |= {name: {"objective": name} for name in ("infonce", "l2")}
+    copied.run(config)
+    table = pd.read_csv(copied.folder / "results/report/accuracy.csv")
+    assert set(table["objective"]) == {"comodo", "none", "infonce", "l2", "-"}
+    for name in ("infonce", "l2"):
+        history = json.loads((copied.folder / f"results/experiments/{name}/seed42/history.json").read_text())
+        assert history[1]["loss"] < history[0]["loss"]
+        assert table.loc[table["experiment"] == name, "queue_size"].isna().all()

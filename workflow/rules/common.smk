@@ -101,10 +101,13 @@ def anchors_of_evaluation(wildcards):
 
 
 def experiment_settings(experiment):
-    """What a student depends on: untrained ones (objective none) on no training setting."""
+    """What a student depends on: untrained ones (objective none) on no training setting, baselines on no temperature."""
     settings = EXPERIMENTS[experiment]
-    untrained = {"dataset", "teacher", "student", "objective", "projection_hidden", "projection_dim"}
-    used = untrained if settings.objective == "none" else set(type(settings).model_fields) - {"eval_datasets"}
+    used = set(type(settings).model_fields) - {"eval_datasets"}
+    if settings.objective == "none":
+        used = {"dataset", "teacher", "student", "objective", "projection_hidden", "projection_dim"}
+    elif settings.objective != "comodo":
+        used -= {"student_temperature", "teacher_temperature", "projection_hidden", "projection_dim"}
     return settings.model_dump(mode="json", include=used)
 
 
