@@ -287,6 +287,9 @@ class Config(_Block):
         if not isinstance(raw, Mapping) or not isinstance(raw.get("experiments"), Mapping):
             return raw
         defaults = raw.get("defaults") or {}
+        for key in defaults:
+            if key not in ExperimentSettings.model_fields:
+                raise ValueError(f"defaults.{key}: unknown key{_hint(key, ExperimentSettings.model_fields)}")
         expanded: dict[str, Any] = {}
         for name, settings in raw["experiments"].items():
             if not isinstance(settings, Mapping):

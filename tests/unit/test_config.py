@@ -74,6 +74,10 @@ FAULTS = {
         change("datasets", "a", "video", fbs=3),
         r"^datasets\.a\.video\.fbs: unknown key; did you mean 'fps'\?$",
     ),
+    "unknown default": (
+        change("defaults", epoch=1),
+        r"^defaults\.epoch: unknown key; did you mean 'epochs'\?$",
+    ),
     "top level": (change(seed=1), r"^seed: unknown key; did you mean 'seeds'\?$"),
     "bad value": (change("datasets", "a", layout="ego"), r"^datasets\.a\.layout: .*'ego4d'.*got 'ego'"),
     "bad number": (
