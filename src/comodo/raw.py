@@ -15,6 +15,7 @@ from typing import Any
 
 from comodo.config import DatasetSettings
 from comodo.layouts import Recording, fingerprint, open_layout, shard_of
+from comodo.layouts.table import check_imu_described
 
 AS_SIMULATED = "as simulated"
 
@@ -51,7 +52,9 @@ def labelled_state(dataset: str, settings: DatasetSettings, shard: int | None, m
         path.suffix == ".txt" for path in _touched(Path(settings.root), marker)
     ):
         return AS_SIMULATED
-    rows = [[r.id, r.split, r.label, r.group] for r in recordings_of(dataset, settings, shard)]
+    recordings = recordings_of(dataset, settings, shard)
+    check_imu_described(dataset, settings, recordings)
+    rows = [[r.id, r.split, r.label, r.group] for r in recordings]
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 

@@ -13,6 +13,7 @@ import io
 import math
 import os
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -141,8 +142,7 @@ class Table:
         import numpy as np
 
         columns = self.settings.imu.csv
-        if columns is None:  # not said by recordings(): most jobs know nothing of `imu`
-            raise LayoutError(f"{path} is a csv: describe its columns in config key {self.key}.imu.csv")
+        assert columns is not None  # check_imu_described has seen to it
         clock = () if columns.time is None else (columns.time,)
         table = read_imu_csv(path, (*clock, *columns.accel, *columns.gyro))
         if columns.time is None:
@@ -156,6 +156,17 @@ class Table:
             math.pi / 180 if columns.gyro_unit == "deg/s" else 1.0
         )
         return ImuSamples(accel_t=time, accel=accel, gyro_t=time, gyro=gyro)
+
+
+def check_imu_described(name: str, settings: DatasetSettings, recordings: Sequence[Recording]) -> None:
+    """Refuse csv files whose columns the config does not describe. Raises `LayoutError`.
+
+    Apart from `recordings()`, as most jobs of the workflow list recordings without knowing of `imu`.
+    """
+    undescribed = [r.imu for r in recordings if r.imu != r.video]
+    if settings.layout == "table" and settings.imu.csv is None and undescribed:
+        key = f"datasets.{name}.imu.csv"
+        raise LayoutError(f"{undescribed[0]} is a csv: describe its columns in config key {key}")
 
 
 def _end(recording: Recording) -> float:

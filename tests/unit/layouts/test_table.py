@@ -8,7 +8,8 @@ import pytest
 
 from comodo.config import DatasetSettings
 from comodo.layouts import ImuError, LayoutError, open_layout
-from comodo.layouts.table import Table, spread_paused
+from comodo.layouts.table import Table, check_imu_described, spread_paused
+from comodo.raw import labelled_state
 
 HEADER = "recording,split,label,video,imu"
 ROWS = ["a,train,walk,a.mp4,", "b,train,fly,b.mp4,", "c,val,walk,c.mp4,", "d,test,fly,d.mp4,"]
@@ -105,11 +106,15 @@ def test_csv_columns_units_and_cut(tmp_path: Path) -> None:
     np.testing.assert_allclose(samples.gyro[:, 0], [np.pi, 0, 2 * np.pi / 180])
 
 
-def test_a_csv_needs_a_description_where_it_is_read(tmp_path: Path) -> None:
+def test_a_csv_needs_a_description(tmp_path: Path) -> None:
+    """Said when the workflow is parsed; jobs that read no IMU list recordings with settings that lack it."""
     made = layout(tmp_path, rows=["a,train,walk,a.mp4,a.csv", *ROWS[1:]])
-    recording = made.recordings()[0]  # as the jobs that read no IMU do, whose settings lack it
+    recordings = made.recordings()
     with pytest.raises(LayoutError, match=r"a\.csv is a csv.*datasets\.own\.imu\.csv"):
-        made.read_imu(recording)
+        check_imu_described("own", made.settings, recordings)
+    with pytest.raises(LayoutError, match=r"a\.csv is a csv"):
+        labelled_state("own", made.settings, None, None)
+    check_imu_described("own", made.settings, recordings[1:])
 
 
 def test_csv_without_a_clock_has_a_rate(tmp_path: Path) -> None:
