@@ -19,7 +19,17 @@ def golden() -> Path:
 @pytest.fixture(scope="session")
 def realdata() -> Path:
     """Folder of real recordings, which are not part of the repository."""
-    folder = ROOT / os.environ.get("COMODO_REALDATA", "../shared/realdata")
+    return _outside("real recordings", "COMODO_REALDATA", "../shared/realdata")
+
+
+@pytest.fixture(scope="session")
+def reference_splits() -> Path:
+    """Folder of the published split files, which are not part of the repository."""
+    return _outside("published split files", "COMODO_REFERENCE_SPLITS", "../shared/reference-splits")
+
+
+def _outside(what: str, variable: str, default: str) -> Path:
+    folder = ROOT / os.environ.get(variable, default)
     if not folder.is_dir():
-        pytest.skip(f"no real recordings at {folder}: set COMODO_REALDATA to their folder")
+        pytest.skip(f"no {what} at {folder}: set {variable} to their folder")
     return folder

@@ -39,6 +39,17 @@ def write_video(path: Path, n_frames: int, fps: int = 10, size: int = 32) -> Pat
     return path
 
 
+def write_sound(path: Path) -> None:
+    """Write an mp4 with sound and no video track."""
+    with av.open(str(path), "w") as container:
+        sound = container.add_stream("aac", rate=16000, layout="mono")
+        for k in range(20):
+            chunk = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            chunk.sample_rate, chunk.pts, chunk.time_base = 16000, 1024 * k, Fraction(1, 16000)
+            container.mux(sound.encode(chunk))
+        container.mux(sound.encode(None))
+
+
 def motion(time: NDArray[np.float64]) -> NDArray[np.float64]:
     """Accel (m/s², gravity on y) and gyro (rad/s) of a swaying head at given times: (6, N)."""
     sway = np.sin(2 * np.pi * np.arange(1, 7)[:, None] * time / 5)

@@ -7,9 +7,7 @@ Imported by every Snakemake process, so it imports nothing heavy.
 from __future__ import annotations
 
 import difflib
-import hashlib
 import itertools
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -379,9 +377,3 @@ def _flatten(annotation: Any) -> Iterator[Any]:
 def _hint(value: str, known: Any) -> str:
     near = difflib.get_close_matches(value, list(known), n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
-
-
-def digest(block: BaseModel | Mapping[str, Any], *more: Any) -> str:
-    """Short stable digest of settings: what changed settings change."""
-    content = block.model_dump(mode="json") if isinstance(block, BaseModel) else block
-    return hashlib.sha256(json.dumps([content, *more], sort_keys=True).encode()).hexdigest()[:16]

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from pathlib import Path
 
-import av
 import numpy as np
 import pandas as pd
 import pytest
-from tests.writers import EGO4D_HEADER, ego4d_lines, write_ego4d_imu, write_splits, write_video
+from tests.writers import EGO4D_HEADER, ego4d_lines, write_ego4d_imu, write_sound, write_splits, write_video
 
 from comodo.config import DatasetSettings
 from comodo.layouts import Recording, open_layout
@@ -68,22 +66,12 @@ def loop(path: Path) -> None:
     path.symlink_to(path)
 
 
-def sound_only(video: Path, _: Path) -> None:
-    with av.open(str(video), "w") as container:
-        sound = container.add_stream("aac", rate=16000, layout="mono")
-        for k in range(20):
-            chunk = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-            chunk.sample_rate, chunk.pts, chunk.time_base = 16000, 1024 * k, Fraction(1, 16000)
-            container.mux(sound.encode(chunk))
-        container.mux(sound.encode(None))
-
-
 # what is wrong: how to make it so, the reason, and the pairs of 1 s that are left of 3 s
 BAD: dict[str, tuple[Spoil, str, list[int]]] = {
     "empty mp4": (lambda video, _: video.write_bytes(b""), "video_empty", []),
     "text named mp4": (lambda video, _: video.write_text("not a video\n" * 99), "video_unreadable", []),
     "mp4 cut at 60 %": (cut(0.6), "video_unreadable", []),
-    "mp4 without video track": (sound_only, "video_no_stream", []),
+    "mp4 without video track": (lambda video, _: write_sound(video), "video_no_stream", []),
     "video of 0.4 s": (lambda video, _: write_video(video, 4), "video_too_short", []),
     "1 fps video": (lambda video, _: write_video(video, 3, fps=1), "video_gap", []),
     "video missing on disk": (lambda video, _: video.unlink(), "video_missing_file", []),

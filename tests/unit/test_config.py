@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from comodo.config import Config, ConfigError, digest, load
+from comodo.config import Config, ConfigError, load
 
 CONFIG_FOLDER = Path(__file__).parents[2] / "config"
 
@@ -139,10 +139,6 @@ def test_environment_variables_in_paths(raw: dict[str, Any], monkeypatch: pytest
     monkeypatch.setenv("COMODO_SOMEWHERE", "/data")
     raw["datasets"]["a"]["root"] = "${COMODO_SOMEWHERE}/x/${COMODO_ELSEWHERE:-y}"
     assert load(raw).datasets["a"].root == "/data/x/y"
-
-
-def test_digest_follows_content() -> None:
-    assert digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 1, "b": 3})
 
 
 @pytest.mark.parametrize("path", sorted(CONFIG_FOLDER.glob("*.yaml")), ids=lambda path: path.name)

@@ -4,7 +4,6 @@ import functools
 import hashlib
 import http.server
 import logging
-import os
 import random
 import threading
 from collections import Counter
@@ -30,7 +29,6 @@ from comodo.splits import (
     write_split_files,
 )
 
-ROOT = Path(__file__).parents[2]
 FILES = {"train.txt": b"a\twalking\n", "val.txt": b"b\twalking\r\n", "test.txt": b"c\twalking\n"}
 DIGESTS = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}
 
@@ -62,15 +60,6 @@ def server(published: Path) -> Iterator[str]:
         yield f"http://127.0.0.1:{httpd.server_port}"
         httpd.shutdown()
         thread.join()
-
-
-@pytest.fixture(scope="session")
-def reference_splits() -> Path:
-    """Folder of the published split files, which are not part of the repository."""
-    folder = ROOT / os.environ.get("COMODO_REFERENCE_SPLITS", "../shared/reference-splits")
-    if not folder.is_dir():
-        pytest.skip(f"no published split files at {folder}: set COMODO_REFERENCE_SPLITS to their folder")
-    return folder
 
 
 # fetch

@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.writers import write_sound
 
 from comodo.config import DatasetSettings
 from comodo.layouts import Recording
@@ -323,16 +324,6 @@ def test_a_damaged_middle_is_left_out(tmp_path: Path) -> None:
     assert 1 <= count_held(shown, whole) <= 9
 
 
-def no_video_track(path: Path) -> None:
-    with av.open(str(path), "w") as container:
-        sound = container.add_stream("aac", rate=16000, layout="mono")
-        for k in range(20):
-            chunk = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
-            chunk.sample_rate, chunk.pts, chunk.time_base = 16000, 1024 * k, Fraction(1, 16000)
-            container.mux(sound.encode(chunk))
-        container.mux(sound.encode(None))
-
-
 def cut_without_index(path: Path) -> None:
     content = write(path, steady(3)).read_bytes()
     path.write_bytes(content[: len(content) * 6 // 10])
@@ -345,7 +336,7 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "folder": (lambda path: path.mkdir(), "video_unreadable"),
     "symlink loop": (lambda path: path.symlink_to(path), "video_unreadable"),
     "cut at 60 %": (cut_without_index, "video_unreadable"),
-    "sound only": (no_video_track, "video_no_stream"),
+    "sound only": (write_sound, "video_no_stream"),
 }
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.conftest import ROOT, Project, tiny_config
+from tests.workflow.conftest import Project, tiny_config
 
 pytestmark = pytest.mark.workflow
 
@@ -49,12 +48,9 @@ def config(folder: Path, splits: str) -> dict[str, Any]:
 
 @pytest.mark.realdata
 def test_target_splits_fetches_what_the_config_needs_and_the_index_warns(
-    mirror: Path, tmp_path: Path
+    mirror: Path, reference_splits: Path, tmp_path: Path
 ) -> None:
-    reference = ROOT / os.environ.get("COMODO_REFERENCE_SPLITS", "../shared/reference-splits")
-    if not reference.is_dir():
-        pytest.skip(f"no published split files at {reference}: set COMODO_REFERENCE_SPLITS to their folder")
-    for path in (reference / "EgoExo4D").iterdir():
+    for path in (reference_splits / "EgoExo4D").iterdir():
         (mirror / "EgoExo4D" / path.name).write_bytes(path.read_bytes())
     project = Project(tmp_path)
     settings = config(tmp_path, "dataset/EgoExo4D")
