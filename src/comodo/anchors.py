@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Final
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from comodo.files import atomic
+from comodo.artefacts import create_hdf5
 from comodo.store import open_store, read_rows
 
 ANCHOR_RULES: Final = ("first", "medoid", "mean")
@@ -58,7 +57,7 @@ def select_anchors(store: Path, target: Path) -> None:
         embeddings = file["embedding"][val]
     labels = rows["label"].to_numpy(object)[val]
     clips = rows["clip"].to_numpy(object)[val]
-    with atomic(target) as partial, h5py.File(partial, "w") as out:
+    with create_hdf5(target) as out:
         for rule in ANCHOR_RULES:
             members = anchor_members(embeddings, labels, rule)
             group = out.create_group(rule)

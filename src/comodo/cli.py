@@ -3,182 +3,41 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import logging
-import os
 import sys
-from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
+from importlib import import_module
 
-from comodo.files import atomic
-from comodo.splits import (
-    FRACTIONS,
-    PUBLISHED,
-    Row,
-    SplitsError,
-    check_overwrite,
-    fetch,
-    make_splits,
-    read_rows,
-    session_disjoint,
-    session_of,
-    write_split_files,
-)
+from comodo.text import inert
+
+COMMANDS = {
+    "train": ("comodo.commands.train", "the published train.py: distil a video model into an IMU encoder"),
+    "evaluate": (
+        "comodo.commands.evaluate",
+        "the published unsupervised_rep_test.py: an SVM on its features",
+    ),
+    "embed": ("comodo.commands.embed", "features of new IMU recordings by a trained student"),
+    "splits": ("comodo.commands.splits", "which recordings train and which test"),
+    "plan": ("comodo.plan", "the experiments of a config and what each would cost"),
+}
+"""Name of a command → module with its `main(arguments) -> exit status`, and a line of help."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status. Data, disk or network at fault: one line on stderr, status 1."""
+    """Run the command line; returns the exit status. Data, disk or network at fault: one line on stderr, status 1.
+
+    A command's module is imported when it is called: help and errors come at once.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    options = _parser().parse_args(arguments)
-    try:
-        options.run(options)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
+    given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="comodo", description=__doc__)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    splits = commands.add_parser("splits", help="which recordings train and which test").add_subparsers(
-        required=True, metavar="COMMAND"
-    )
-
-    get = splits.add_parser("fetch", help="get the published split files, SHA-256 checked")
-    get.add_argument("dataset", choices=list(PUBLISHED))
-    get.add_argument("--into", type=Path, metavar="DIR", help="default: dataset/Ego4D, dataset/EgoExo4D, …")
-    get.add_argument("--from", type=Path, metavar="DIR", dest="source", help="a folder that holds them")
-    get.add_argument("--url", metavar="BASE", help="a mirror of the published dataset/ folder")
-    get.set_defaults(run=_fetch)
-
-    make = splits.add_parser("make", help="new splits: stratified by label, no group in two of them")
-    given = make.add_mutually_exclusive_group(required=True)
-    given.add_argument(
-        "--table",
-        type=Path,
-        metavar="CSV",
-        help="recordings of a `table` dataset; written is the same csv with its column `split` filled. "
-        "A recording's group is its cell in column `group`, else its video file",
-    )
-    given.add_argument(
-        "--split-files", type=Path, metavar="DIR", help="train.txt, val.txt and test.txt, `id<TAB>label`"
-    )
-    make.add_argument("--into", type=Path, metavar="DIR", required=True, help="the folder to write to")
-    make.add_argument(
-        "--group",
-        metavar="GROUP",
-        help="with --table: another column. With --split-files: `recording` (default), `session` (the id without its "
-        "last number), or a file that tells: ego4d.json (participants) or a csv with columns recording, group",
-    )
-    make.add_argument(
-        "--fractions",
-        type=float,
-        nargs=3,
-        default=FRACTIONS,
-        metavar=("TRAIN", "VAL", "TEST"),
-        help=f"of recordings; default {' '.join(map(str, FRACTIONS))}",
-    )
-    make.add_argument("--seed", type=int, default=42, help="another seed, another split; default 42")
-    make.set_defaults(run=_make)
-
-    disjoint = splits.add_parser(
-        "session-disjoint", help="the official EgoExo4D recordings, divided anew so that no session is shared"
-    )
-    disjoint.add_argument(
-        "--split-files", type=Path, metavar="DIR", required=True, help="folder of the official split files"
-    )
-    disjoint.add_argument("--into", type=Path, metavar="DIR", required=True, help="the folder to write to")
-    disjoint.add_argument("--seed", type=int, default=42, help="another seed, another split; default 42")
-    disjoint.set_defaults(run=_session_disjoint)
-    return parser
-
-
-def _fetch(options: argparse.Namespace) -> None:
-    into = options.into or Path("dataset") / PUBLISHED[options.dataset][0]
-    for path in fetch(options.dataset, into, source=options.source, url=options.url):
-        print(path)
-
-
-def _make(options: argparse.Namespace) -> None:
-    if options.table:
-        _make_table(options)
-        return
-    rows = read_rows(options.split_files)
-    groups = _groups([i for i, *_ in rows], options.group or "recording")
-    made = make_splits(
-        [(i, label, groups.get(i, "")) for i, label, _ in rows], options.fractions, options.seed
-    )
-    _tell(made, groups, write_split_files(made, options.into))
-
-
-def _make_table(options: argparse.Namespace) -> None:
-    columns, rows = _read_csv(options.table, ["recording", "label", "video", *filter(None, [options.group])])
-    groups = {row["recording"]: row.get(options.group or "group") or row["video"] for row in rows}
-    for row in rows:
-        if not row["recording"] or not row["label"]:
-            raise SplitsError(f"{options.table}: a row without recording or label: {','.join(row.values())}")
-    recordings = [(row["recording"], row["label"], groups[row["recording"]]) for row in rows]
-    made = make_splits(recordings, options.fractions, options.seed)
-    split_of = {i: split for i, _, split in made}
-    text = io.StringIO(newline="")
-    columns = columns if "split" in columns else [columns[0], "split", *columns[1:]]
-    writer = csv.DictWriter(text, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**row, "split": split_of[row["recording"]]} for row in rows)
-    target = options.into / options.table.name
-    check_overwrite(target, text.getvalue())
-    with atomic(target) as partial:
-        partial.write_text(text.getvalue(), encoding="utf-8", newline="")
-    _tell(made, groups, [target])
-
-
-def _session_disjoint(options: argparse.Namespace) -> None:
-    made = session_disjoint(read_rows(options.split_files), options.seed)
-    _tell(made, {i: session_of(i) for i, *_ in made}, write_split_files(made, options.into))
-
-
-def _groups(ids: Sequence[str], group: str) -> dict[str, str]:
-    """The group of each recording, "" where unknown."""
-    if group == "recording":
-        return {}
-    if group == "session":
-        return {i: session_of(i) for i in ids}
-    path = Path(group)
-    if path.suffix == ".json":
-        from comodo.layouts.ego4d import participants
-
-        known = participants(path, "--group")
-    elif path.suffix == ".csv":
-        known = {row["recording"]: row["group"] for row in _read_csv(path, ["recording", "group"])[1]}
-    else:
-        raise SplitsError(
-            f"--group {group}: with --split-files give `recording`, `session`, a .csv or ego4d.json"
-        )
-    if not any(known.get(i) for i in ids):
-        raise SplitsError(f"{path} names the group of none of the recordings: correct --group")
-    return {i: known.get(i, "") for i in ids}
-
-
-def _read_csv(path: Path, needed: Sequence[str]) -> tuple[list[str], list[dict[str, str]]]:
-    """Columns and rows of a small csv; every cell stripped, missing ones empty."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, restkey="")
-        columns = [name.strip() for name in reader.fieldnames or ()]
-        reader.fieldnames = columns
-        rows = [{name: (row[name] or "").strip() for name in columns} for row in reader]
-    missing = [name for name in needed if name not in columns]
-    if missing:
-        raise SplitsError(f"{path} has no column {', '.join(missing)} (comma-separated)")
-    return columns, rows
-
-
-def _tell(made: Sequence[Row], groups: dict[str, str], written: Sequence[Path]) -> None:
-    """Print how much went where."""
-    count = Counter(split for *_, split in made)
-    for split, recordings in count.items():
-        held = {groups.get(i) or ("", i) for i, _, s in made if s == split}
-        print(f"{split}: {recordings} recordings in {len(held)} groups")
-    print("written:", *(os.fspath(path) for path in written))
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (_, text) in COMMANDS.items():
+        commands.add_parser(name, help=text, add_help=False)
+    module, _ = COMMANDS[parser.parse_args(given[:1]).command]
+    try:
+        status: int = import_module(module).main(given[1:])
+    except (ValueError, OSError) as error:
+        print(f"error: {inert(error)}", file=sys.stderr)
+        return 1
+    return status

@@ -1,7 +1,8 @@
 """Clips: which windows of a recording are pairs of video and IMU, and why the others are not.
 
 Window i covers [i · clip_s, (i + 1) · clip_s) seconds, counted from the first frame of the recording. Without a
-`clip_s` the whole recording is window 0, as long as it happens to be.
+`clip_s` the whole recording is window 0, as long as it happens to be. A dataset without video (`video: null`) has no
+pairs: there every whole window of IMU is what was asked for.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,24 +18,26 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from comodo.artefacts import open_hdf5
 from comodo.config import DatasetSettings
 from comodo.layouts import Recording, safe_name
+from comodo.sampling import draw_clips
 
-SAMPLING_SEED = 16349  # of `clips_per_recording`, as published
 EPSILON_S = 1e-6  # durations are sums of floats: 14.9999999 is 15
 
 # The fixed list of reasons in the quality report.
 REASONS = {
-    "": "a pair: window of video with its window of IMU",
+    "": "a pair: window of video with its window of IMU; in an IMU-only dataset a whole window of IMU",
     # windows
     "no_video": "the IMU window is whole, but the video does not cover it; the SVM uses it",
     "video_gap": "the video stands still inside the window: no source frame for long",
     "imu_gap": "a hole in the IMU inside the window",
     "imu_starts_late": "the IMU starts after the window does",
     "imu_ends_early": "the IMU ends before the window does",
-    "not_sampled": "a pair that `clips_per_recording` leaves out",
+    "not_sampled": "a pair (IMU only: a window) that `clips_per_recording` leaves out",
     # recordings: nothing to pair
     "video_too_short": "the video does not fill one window",
+    "imu_too_short": "the IMU does not fill one window (IMU-only datasets)",
     "no_overlap": "video and IMU have no time in common: different clocks?",
     # recordings: video
     "video_missing_file": "the video file does not exist",
@@ -107,10 +110,13 @@ def pair_clips(
 ) -> pd.DataFrame:
     """List every candidate window of the recordings: those that the video fills and those that the IMU fills.
 
+    In an IMU-only dataset (`settings.video` is None) the candidates are the windows between the first and the last
+    sample of the IMU; none has frames.
+
     Parameters
     ----------
     video_table
-        Rows of `comodo.video.extract_recordings`.
+        Rows of `comodo.video.extract_recordings`; unread for an IMU-only dataset.
     imu_shard
         Written by `comodo.imu.write_imu_shard`.
 
@@ -119,20 +125,24 @@ def pair_clips(
     DataFrame
         One row per candidate, ordered by recording (as given) and window: `clip` (id), `recording`, `split`, `label`,
         `window`, `start_s`, `end_s`, `first_sample` and `last_sample` (range in the recording's IMU array, the end
-        excluded), `first_frame` and `n_frames` (in the extracted video), `reason` (a key of `REASONS`; "" is a pair)
+        excluded), `first_frame` and `n_frames` (in the extracted video), `reason` (a key of `REASONS`; "" is kept)
         and `detail`. Samples are −1, −1 where the IMU window is not whole; frames −1, 0 where the video's is not.
-        A recording without any pair has one row more, first, with `window` −1 and the reason for the whole.
+        A recording of which nothing is kept has one row more, first, with `window` −1 and the reason for the whole.
     """
     videos = {str(row["recording"]): row for row in video_table.to_dict("records")}
     rows: list[dict[str, Any]] = []
-    with h5py.File(imu_shard, "r") as shard:
+    with open_hdf5(imu_shard) as shard:
         for recording in recordings:
-            rows += _pair_recording(recording, videos[recording.id], shard[safe_name(recording.id)], settings)
+            imu = shard[safe_name(recording.id)]
+            if settings.video is None:
+                rows += _without_video(recording, imu, settings)
+            else:
+                rows += _pair_recording(recording, videos[recording.id], imu, settings, settings.video.fps)
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
 def _pair_recording(
-    recording: Recording, video: Mapping[Any, Any], imu: h5py.Group, settings: DatasetSettings
+    recording: Recording, video: Mapping[Any, Any], imu: h5py.Group, settings: DatasetSettings, fps: float
 ) -> list[dict[str, Any]]:
     signal = _Signal(imu, settings.clip_s)
     # The published rule pairs by number and looks at nothing else.
@@ -142,11 +152,29 @@ def _pair_recording(
         rows = [_whole(recording, video, signal, frozen, settings)] if signal.runs else []
     else:
         windows = video_windows(video["duration_s"], settings.clip_s, settings.windows)
-        n_video = min(len(windows), video["n_frames"] // round(settings.clip_s * settings.video.fps))
-        rows = _windows(recording, n_video, signal, frozen, settings.clip_s, settings.video.fps)
+        n_video = min(len(windows), video["n_frames"] // round(settings.clip_s * fps))
+        rows = _windows(recording, n_video, signal, frozen, settings.clip_s, fps)
     _sample(rows, settings.clips_per_recording)
     if not any(row["reason"] == "" for row in rows):
         reason, detail = _why_no_pair(video, imu, n_video, signal, rows)
+        rows.insert(0, _row(recording, -1, reason=reason, detail=detail))
+    return rows
+
+
+def _without_video(recording: Recording, imu: h5py.Group, settings: DatasetSettings) -> list[dict[str, Any]]:
+    """All windows from the first sample of the IMU to its last, or all the IMU; nothing beyond the recording's cut."""
+    signal, clip_s = _Signal(imu, settings.clip_s), settings.clip_s
+    rows = []
+    for i, begin, end in signal.between(recording.end_s and recording.end_s - recording.start_s):
+        time = (begin / signal.rate, end / signal.rate) if clip_s is None else (i * clip_s, (i + 1) * clip_s)
+        samples, reason = signal.samples(begin, end)
+        rows.append(_row(recording, i, time, samples, reason=reason))
+    _sample(rows, settings.clips_per_recording)
+    if not any(row["reason"] == "" for row in rows):
+        reason, detail = "imu_gap" if rows else imu.attrs["reason"], imu.attrs["detail"]
+        if not reason:
+            first, last = signal.runs[0][0] / signal.rate, signal.runs[-1][1] / signal.rate
+            reason, detail = "imu_too_short", f"IMU from {first:.2f} to {last:.2f} s"
         rows.insert(0, _row(recording, -1, reason=reason, detail=detail))
     return rows
 
@@ -226,7 +254,7 @@ def _sample(rows: list[dict[str, Any]], keep: int) -> None:
     pairs = [row for row in rows if row["reason"] == ""]
     if keep == 0:
         return
-    for i in np.random.RandomState(SAMPLING_SEED).permutation(len(pairs))[keep:]:
+    for i in set(range(len(pairs))) - set(draw_clips([""] * len(pairs), keep).tolist()):
         pairs[i]["reason"] = "not_sampled"
 
 
@@ -257,6 +285,7 @@ class _Signal:
     def __init__(self, group: h5py.Group, clip_s: float | None) -> None:
         self.runs: list[tuple[int, int]] = []  # [begin, end) without holes
         self.whole: list[int] = []  # windows that lie in one run
+        self.per_window = math.inf  # samples
         if "valid" not in group:
             return
         self.rate = float(group.attrs["rate_hz"])
@@ -273,9 +302,28 @@ class _Signal:
         first = round(i * self.per_window)
         return first, first + round(self.per_window)  # every window has the same number of samples
 
+    def between(self, cut_s: float | None) -> Iterator[tuple[int, int, int]]:
+        """Windows (i, begin, end) from the first sample to the last, holes or not; none before 0 or after a cut."""
+        if not self.runs:
+            return
+        begin, end = max(0, self.runs[0][0]), self.runs[-1][1]
+        if cut_s is not None:
+            end = min(end, round(cut_s * self.rate))
+        if math.isinf(self.per_window):
+            if begin < end:
+                yield 0, begin, end
+            return
+        for i in range(math.floor(begin / self.per_window), math.ceil(end / self.per_window)):
+            first, stop = self._edges(i)
+            if begin <= first and stop <= end:
+                yield i, first, stop
+
     def window(self, i: int) -> tuple[tuple[int, int], str]:
         """Sample range of window i in the recording's array and "", or (−1, −1) and why the window is not whole."""
-        begin, end = self._edges(i)
+        return self.samples(*self._edges(i))
+
+    def samples(self, begin: int, end: int) -> tuple[tuple[int, int], str]:
+        """The same for any range [begin, end) of the grid."""
         if any(run[0] <= begin and end <= run[1] for run in self.runs):
             return (begin - self.first, end - self.first), ""
         if begin < self.runs[0][0]:

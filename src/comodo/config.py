@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import itertools
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -15,8 +16,11 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from comodo.text import inert
+
 SPLITS = ("train", "val", "test")
-RESERVED_NAMES = {"experiments", "teachers", "report", "published"}  # folders of results/
+# folders of results/
+RESERVED_NAMES = {"experiments", "teachers", "report", "published", "commands", "unsupervised_result"}
 
 
 class ConfigError(ValueError):
@@ -50,7 +54,7 @@ PathStr = Annotated[str, AfterValidator(_expand)]
 
 
 class _Block(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class VideoSettings(_Block):
@@ -116,7 +120,7 @@ class SimulateSettings(_Block):
     train_subjects: int = Field(40, ge=1, description="subjects in train")
     val_subjects: int = Field(8, ge=1, description="subjects in val")
     test_subjects: int = Field(12, ge=1, description="subjects in test")
-    activities: int = Field(8, ge=2, le=8, description="number of activities (classes)")
+    activities: int = Field(8, ge=2, description="number of activities (classes); the simulated ones are 8")
     duration_s: float = Field(
         30.0, gt=0, description="length of each recording, s; one per subject and activity"
     )
@@ -127,6 +131,12 @@ class SimulateSettings(_Block):
         description="folder of recorded IMU, `<label>/<subject>.csv` with Ego4D's columns, that drives the rig instead",
     )
 
+    @model_validator(mode="after")
+    def _known_activities(self) -> SimulateSettings:
+        if self.trajectory_imu is None and self.activities > 8:
+            raise ValueError("activities: only 8 are simulated; more need recorded motion (trajectory_imu)")
+        return self
+
 
 class DatasetSettings(_Block):
     """One dataset: where it lies, how it is cut into clips."""
@@ -134,7 +144,8 @@ class DatasetSettings(_Block):
     layout: Literal["ego4d", "egoexo4d", "uestc", "table"] = Field(description="how the dataset lies on disk")
     root: PathStr = Field(description="folder of the raw data")
     splits: PathStr | None = Field(
-        None, description="folder of train.txt, val.txt, test.txt; default `<root>/splits`"
+        None,
+        description="folder of train.txt, val.txt, test.txt (IMU only: val may be missing); default `<root>/splits`",
     )
     table: PathStr | None = Field(None, description="csv of recordings (layout `table` only)")
     simulate: SimulateSettings | None = Field(
@@ -151,12 +162,14 @@ class DatasetSettings(_Block):
         "timestamps", description="pair by time, or by index"
     )
     clips_per_recording: int = Field(
-        0, ge=0, description="keep that many clips of each recording; 0 keeps all"
+        0, ge=0, description="keep that many clips (IMU only: windows) of each recording; 0 keeps all"
     )
     max_bad_fraction: float = Field(
-        0.1, ge=0, le=1, description="fail when more recordings than this yield no clip"
+        0.1, ge=0, le=1, description="fail when more recordings than this yield no clip (IMU only: no window)"
     )
-    video: VideoSettings = Field(default_factory=VideoSettings, description="extracted clips")
+    video: VideoSettings | None = Field(
+        default_factory=VideoSettings, description="extracted clips; null: IMU only, no video is touched"
+    )
     imu: ImuSettings = Field(default_factory=ImuSettings, description="resampled IMU")
 
     @model_validator(mode="after")
@@ -167,7 +180,7 @@ class DatasetSettings(_Block):
             raise ValueError("`imu.csv` belongs to layout `table`: other layouts know their columns")
         if self.simulate is not None and self.layout != "ego4d":
             raise ValueError("`simulate` writes the layout `ego4d`")
-        if self.clip_s is not None:
+        if self.clip_s is not None and self.video is not None:
             frames = self.clip_s * self.video.fps
             if abs(frames - round(frames)) > 1e-6:
                 raise ValueError(f"clip_s × video.fps = {frames:g} must be a whole number of frames")
@@ -202,7 +215,7 @@ class ModelSettings(_Block):
 
 
 class TeacherSettings(ModelSettings):
-    """A frozen video model."""
+    """A frozen video or image model."""
 
     architecture: Literal["videomae", "timesformer"] | None = Field(
         None, description="family with fresh weights"
@@ -212,6 +225,15 @@ class TeacherSettings(ModelSettings):
         None, description="train the fresh weights on a simulated world"
     )
     batch_size: int = Field(32, ge=1, description="clips encoded at once")
+    n_frames: int | None = Field(
+        None, ge=1, description="frames per clip; default the model's own, 8 for an image model (frame mean)"
+    )
+    flip: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of train clips seen mirrored (published: 0.5, drawn anew each run)",
+    )
 
     @model_validator(mode="after")
     def _fresh(self) -> TeacherSettings:
@@ -223,23 +245,40 @@ class TeacherSettings(ModelSettings):
 class StudentSettings(ModelSettings):
     """An IMU encoder."""
 
-    architecture: Literal["mantis", "moment"] | None = Field(None, description="family with fresh weights")
+    architecture: (
+        Literal["mantis", "mantis-v2", "moment", "chronos-bolt"]
+        | Literal["dlinear", "timesnet", "informer", "minirocket"]
+        | None
+    ) = Field(None, description="family with fresh weights")
     reduction: Literal["concat", "mean"] = Field("concat", description="how channels become one embedding")
     gradient_checkpointing: bool = Field(False, description="MOMENT: less memory, slower")
 
 
 class ExperimentSettings(_Block):
-    """dataset × teacher × student × objective × settings. Any setting but the names may be a list: a sweep."""
+    """dataset × teacher × student × objective × settings. Any but the last two may be a list: a sweep."""
 
     dataset: str = Field(description="a name under `datasets`")
-    teacher: str = Field(description="a name under `teachers`")
+    teacher: str | None = Field(
+        None, description="a name under `teachers`; not needed by objectives `supervised` and `none`"
+    )
     student: str = Field(description="a name under `students`")
-    objective: Literal["comodo", "infonce", "l2", "none"] = Field(
+    objective: Literal["comodo", "infonce", "l2", "supervised", "none"] = Field(
         "comodo", description="training objective; none: the student as it is"
     )
     queue_size: int = Field(16384, ge=1, description="teacher embeddings in the queue")
     student_temperature: float = Field(0.05, gt=0, description="softmax temperature of the student")
     teacher_temperature: float = Field(0.1, gt=0, description="softmax temperature of the teacher")
+    infonce_temperature: float = Field(0.1, gt=0, description="infonce: softmax temperature")
+    infonce_symmetric: bool = Field(False, description="infonce: the clip shall find its window, too")
+    labels_per_class: int | None = Field(
+        None, ge=1, description="supervised: labelled train windows of each class; null: all"
+    )
+    clips_per_recording: int = Field(
+        0, ge=0, description="train on that many pairs of each recording; 0: on all"
+    )
+    projection: Literal["random", "pca", "none"] = Field(
+        "random", description="comodo: how teacher embeddings are projected (published: a random MLP)"
+    )
     projection_hidden: int = Field(2048, ge=1, description="hidden width of the projection MLPs")
     projection_dim: int = Field(128, ge=1, description="output width of the projection MLPs")
     learning_rate: float = Field(3e-4, gt=0, description="peak learning rate (AdamW)")
@@ -251,6 +290,22 @@ class ExperimentSettings(_Block):
     eval_datasets: tuple[str, ...] = Field(
         (), description="datasets to evaluate on; default the experiment's own"
     )
+    baseline: str | None = Field(
+        None, description="experiment that the report compares this one with (paired bootstrap)"
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> ExperimentSettings:
+        if self.objective in ("comodo", "infonce", "l2") and self.teacher is None:
+            raise ValueError(f"objective {self.objective!r} learns from a teacher: name one")
+        if self.labels_per_class is not None and self.objective != "supervised":
+            raise ValueError("`labels_per_class` belongs to objective `supervised`: no other one sees labels")
+        return self
+
+    @property
+    def sees_video(self) -> bool:
+        """Whether a teacher takes part: in the training, or (objective `none`) in the zero-shot measurement."""
+        return self.teacher is not None and self.objective != "supervised"
 
 
 class EvaluationSettings(_Block):
@@ -269,7 +324,9 @@ class Config(_Block):
     """The whole config."""
 
     datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="datasets by name")
-    teachers: dict[Name, TeacherSettings] = Field(min_length=1, description="video models by name")
+    teachers: dict[Name, TeacherSettings] = Field(
+        default_factory=dict, description="video or image models by name"
+    )
     students: dict[Name, StudentSettings] = Field(min_length=1, description="IMU encoders by name")
     defaults: dict[str, Any] = Field(default_factory=dict, description="settings all experiments start from")
     experiments: dict[Name, ExperimentSettings] = Field(
@@ -285,15 +342,29 @@ class Config(_Block):
         if not isinstance(raw, Mapping) or not isinstance(raw.get("experiments"), Mapping):
             return raw
         defaults = raw.get("defaults") or {}
+        if not isinstance(defaults, Mapping):
+            raise ValueError("defaults: give settings as `key: value` lines")
         for key in defaults:
             if key not in ExperimentSettings.model_fields:
                 raise ValueError(f"defaults.{key}: unknown key{_hint(key, ExperimentSettings.model_fields)}")
-        expanded: dict[str, Any] = {}
+        points: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         for name, settings in raw["experiments"].items():
             if not isinstance(settings, Mapping):
                 raise ValueError(f"experiments.{name}: give settings as `key: value` lines")
-            for suffix, point in _sweep({**defaults, **settings}):
-                expanded[f"{name}{suffix}"] = point
+            points[name] = list(_sweep(name, {**defaults, **settings}))
+        expanded = {point: settings for group in points.values() for point, settings in group}
+        for settings in expanded.values():
+            baseline = settings.get("baseline")
+            if isinstance(baseline, str) and baseline in points and baseline not in expanded:
+                # the baseline is a sweep, too: the one point of it that shares this point's values
+                keys = SWEPT & raw["experiments"][baseline].keys()
+                near = [
+                    point
+                    for point, other in points[baseline]
+                    if all(settings.get(key) == other[key] for key in keys - {"objective"})
+                ]
+                if len(near) == 1:
+                    settings["baseline"] = near[0]
         return {**raw, "experiments": expanded}
 
     @model_validator(mode="after")
@@ -302,16 +373,36 @@ class Config(_Block):
         for name, experiment in self.experiments.items():
             asked: list[tuple[str, str, Mapping[str, Any]]] = [
                 ("dataset", experiment.dataset, self.datasets),
-                ("teacher", experiment.teacher, self.teachers),
+                ("student", experiment.student, self.students),
             ]
-            asked += [("student", experiment.student, self.students)]
+            if experiment.teacher is not None:
+                asked.append(("teacher", experiment.teacher, self.teachers))
             asked += [("eval_datasets", other, self.datasets) for other in experiment.eval_datasets]
+            if experiment.baseline is not None:
+                asked.append(("baseline", experiment.baseline, self.experiments))
             for key, value, known in asked:
                 if value not in known:
-                    block = key.removeprefix("eval_").rstrip("s") + "s"
+                    block = (
+                        "experiments" if key == "baseline" else key.removeprefix("eval_").rstrip("s") + "s"
+                    )
                     faults.append(
                         f"experiments.{name}.{key}: {value!r} is not under {block}{_hint(value, known)}"
                     )
+            data, student = self.datasets.get(experiment.dataset), self.students.get(experiment.student)
+            if data is not None and data.video is None and experiment.sees_video:
+                faults.append(
+                    f"experiments.{name}.teacher: dataset {experiment.dataset!r} has no video (`video: null`) "
+                    "for a teacher to see"
+                )
+            if (
+                student is not None
+                and student.architecture == "minirocket"
+                and experiment.objective not in ("supervised", "none")
+            ):
+                faults.append(
+                    f"experiments.{name}.objective: minirocket has no weights to distil into: "
+                    "take `supervised` or `none`"
+                )
         if faults:
             raise ValueError("\n".join(faults))
         return self
@@ -321,15 +412,44 @@ class Config(_Block):
         settings = self.experiments[experiment]
         return settings.eval_datasets or (settings.dataset,)
 
+    def protocols(self, experiment: str, dataset: str) -> tuple[str, ...]:
+        """How an experiment is measured on a dataset: `svm`, `anchors` (zero-shot), `head` (its own classifier)."""
+        settings = self.experiments[experiment]
+        zero_shot = settings.sees_video and self.datasets[dataset].video is not None
+        own_head = settings.objective == "supervised" and dataset == settings.dataset
+        return ("svm", *["anchors"] * zero_shot, *["head"] * own_head)
 
-SWEPT = set(ExperimentSettings.model_fields) - {"dataset", "teacher", "student", "eval_datasets"}
+    def used_settings(self, experiment: str) -> dict[str, Any]:
+        """The settings that an experiment's student depends on, and no others, as plain values."""
+        settings = self.experiments[experiment]
+        used = {"dataset", "student", "objective"} | ({"teacher"} if settings.sees_video else set())
+        if settings.objective != "none":
+            used |= {"learning_rate", "epochs", "batch_size", "schedule", "clips_per_recording"}
+        if settings.schedule == "reference":
+            used |= {"queue_size"}
+        if settings.objective == "comodo":
+            used |= {"queue_size", "student_temperature", "teacher_temperature"}
+        if settings.objective in ("comodo", "none") and settings.sees_video:
+            used |= {"projection", "projection_hidden", "projection_dim"}
+        if settings.objective == "infonce":
+            used |= {"infonce_temperature", "infonce_symmetric"}
+        if settings.objective == "supervised":
+            used |= {"labels_per_class"}
+        return settings.model_dump(mode="json", include=used)
 
 
-def _sweep(settings: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+MOST_POINTS = 10_000  # of a sweep
+SWEPT = set(ExperimentSettings.model_fields) - {"eval_datasets", "baseline"}
+
+
+def _sweep(name: str, settings: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     swept = [key for key in sorted(SWEPT & settings.keys()) if isinstance(settings[key], list)]
+    if (points := math.prod(len(settings[key]) for key in swept)) > MOST_POINTS:
+        raise ValueError(f"experiments.{name}: a sweep of {points} points, more than {MOST_POINTS}")
     for values in itertools.product(*(settings[key] for key in swept)):
         point = dict(zip(swept, values, strict=True))
-        yield "".join(f"-{key}={value}" for key, value in point.items()), {**settings, **point}
+        suffix = "".join(f"-{key}={value}" for key, value in point.items())
+        yield f"{name}{suffix}", {**settings, **point}
 
 
 def load(raw: Mapping[str, Any]) -> Config:
@@ -339,9 +459,9 @@ def load(raw: Mapping[str, Any]) -> Config:
         ConfigError: one line per fault, each naming its key and, for an unknown key, the nearest known one.
     """
     try:
-        return Config.model_validate(dict(raw))
+        return Config.model_validate(dict(raw) if isinstance(raw, Mapping) else raw)
     except ValidationError as error:
-        raise ConfigError("\n".join(_fault(fault) for fault in error.errors())) from None
+        raise ConfigError("\n".join(inert(_fault(fault)) for fault in error.errors())) from None
 
 
 def _fault(fault: Any) -> str:

@@ -1,13 +1,16 @@
-"""One experiment: clips, their teacher embeddings and a student in; what the student became out."""
+"""One experiment: clips, their teacher embeddings or labels and a student in; what the student became out."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-import h5py
 import numpy as np
 import pandas as pd
 import torch
@@ -16,6 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from comodo.anchors import ANCHOR_RULES, nearest_anchor
+from comodo.artefacts import check_sums, open_hdf5, write_sums
 from comodo.config import ExperimentSettings, StudentSettings
 from comodo.devices import use_device
 from comodo.files import atomic, write_json
@@ -29,14 +33,21 @@ from comodo.models import (
     project_teacher,
     save_student,
 )
-from comodo.models.projection import named_seed, seeded
+from comodo.models.baseline import MiniRocketStudent
+from comodo.models.projection import named_seed, principal_components, seeded
 from comodo.objectives import ComodoLoss, InfoNCELoss, L2Loss
 from comodo.queue import initial_queue_indices
-from comodo.store import clips_digest, open_store
-from comodo.training import train_distillation
+from comodo.sampling import draw_clips, draw_labels
+from comodo.store import clips_digest, mapped, open_store
+from comodo.training import Targets, train_distillation
 from comodo.windows import ImuWindows, embed
 
-HEADS = ("student", "teacher")
+HEADS: Final = {"student": "student_projection", "teacher": "teacher_projection", "classifier": "classifier"}
+"""What a student may be trained with, and the name of its weights: projections to one width; classes."""
+CLASSES: Final = "classes.json"
+RIDGE_WINDOWS: Final = 10_000  # that MiniRocket learns from at most
+
+Indices = NDArray[np.int64]
 
 
 def distill(
@@ -45,22 +56,22 @@ def distill(
     seed: int,
     clips: pd.DataFrame,
     imu: Sequence[Path],
-    store: Path,
-    anchors: Path,
+    store: Path | None,
+    anchors: Path | None,
     state: Path,
     folder: Path,
     history: Path,
     threads: int,
 ) -> None:
-    """Train a student on the train pairs (objective `none`: take it as it is) and write it with its heads.
+    """Train a student (objective `none`: take it as it is) and write it with its heads.
 
     Args:
         settings: the experiment.
         student_settings: the student to start from.
-        seed: of fresh weights, both projection heads, shuffling and dropout.
+        seed: of fresh weights, heads, drawn labels, shuffling and dropout.
         clips: the dataset's clip table.
         imu: its preprocessed shards.
-        store: its embedding store, by the experiment's teacher.
+        store: its embedding store, by the experiment's teacher; none without teacher.
         anchors: its anchors; their zero-shot accuracy on val follows the training.
         state: folder of the resumable state, removed in the end.
         folder: receives what `load_distilled` and `load_student` read.
@@ -71,46 +82,62 @@ def distill(
         ValueError: when the store was made from other clips, or the settings do not fit them.
     """
     device = use_device(threads)
-    pairs = clips[clips["paired"]].reset_index(drop=True)
     student = _start(student_settings, seed)
-    with open_store(store, expected=pairs) as file:
-        train = np.flatnonzero(pairs["split"] == "train")
-        width = file["embedding"].shape[1]
-        student_head, teacher_head = _heads(settings, student.dim, width, seed)
-        targets = project_teacher(torch.from_numpy(file["embedding"][train]), teacher_head)
-    validate = _Validation(pairs[pairs["split"] == "val"], imu, anchors, teacher_head, device)
+    train, val = (clips[clips["split"] == split].reset_index(drop=True) for split in ("train", "val"))
+    with ExitStack() as files:
+        if settings.objective == "supervised":
+            lesson = _from_labels(settings, student.dim, train, seed)
+            rankings = {"head": Ranking(lambda scores: scores, np.asarray(lesson.classes, dtype=object))}
+        elif store is not None and anchors is not None:
+            pairs = clips[clips["paired"]].reset_index(drop=True)
+            file = files.enter_context(open_store(store, expected=pairs))
+            lesson = _from_teacher(settings, student.dim, pairs, mapped(file), seed)
+            lesson.made_from["embedding store"] = _digest([str(file.attrs["made_by"])])
+            rankings = _anchor_rankings(anchors, lesson.heads["teacher"])
+            val = val[val["paired"]]
+        else:
+            lesson, rankings = _Lesson(train), {}
+        validate = _Validation(val, imu, rankings, device)
 
-    if settings.objective == "none":
-        student, student_head = student.to(device).eval(), student_head.to(device).eval()
-        rows: list[dict[str, Any]] = [{"epoch": 0, "loss": None, **validate(0, student, student_head)}]
-    else:
-        queued: NDArray[np.int64] = np.empty(0, dtype=np.int64)
-        objective: nn.Module = InfoNCELoss() if settings.objective == "infonce" else L2Loss()
-        if settings.objective == "comodo":
-            queued = initial_queue_indices(len(train), settings.queue_size)
-            objective = ComodoLoss(
-                targets[queued], settings.teacher_temperature, settings.student_temperature
-            )
-        rows = [
-            dict(row)
-            for row in train_distillation(
-                student,
-                student_head,
-                objective,
-                ImuWindows(pairs.iloc[train], imu),
-                targets,
-                settings,
-                seed,
-                withheld=queued,
-                on_epoch=validate,
-                state_dir=state,
-                made_from={"clip table": clips_digest(pairs)},
-                device=device,
-            )
-        ]
-    save_distilled(folder, student, {"student": student_head, "teacher": teacher_head})
+        if isinstance(student, MiniRocketStudent):
+            _fit_minirocket(student, lesson, imu)
+        if settings.objective == "none" or isinstance(student, MiniRocketStudent):
+            student = student.to(device).eval()
+            rows: list[dict[str, Any]] = [{"epoch": 0, "loss": None}]
+            if lesson.trained:
+                rows[0] |= validate(0, student, lesson.heads[lesson.trained].to(device).eval())
+        else:
+            rows = [
+                dict(row)
+                for row in train_distillation(
+                    student,
+                    lesson.heads[lesson.trained],
+                    _objective(settings, lesson),
+                    ImuWindows(lesson.clips, imu),
+                    lesson.targets,
+                    settings,
+                    seed,
+                    withheld=lesson.queued,
+                    on_epoch=validate,
+                    state_dir=state,
+                    made_from={
+                        "clip table": clips_digest(lesson.clips),
+                        "IMU shards": _digest(
+                            [f"{path.stat().st_size} {path.stat().st_mtime_ns}" for path in imu]
+                        ),
+                        **lesson.made_from,
+                    },
+                    names=lesson.clips["clip"].tolist(),
+                    device=device,
+                )
+            ]
+    save_distilled(folder, student, lesson.heads, lesson.classes)
     write_json(rows, history)
     shutil.rmtree(state, ignore_errors=True)
+
+
+def _digest(texts: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:16]
 
 
 def _start(settings: StudentSettings, seed: int) -> Student:
@@ -120,65 +147,188 @@ def _start(settings: StudentSettings, seed: int) -> Student:
     return load_student(settings.checkpoint or "", revision=settings.revision, **common)  # type: ignore[arg-type]
 
 
-def _heads(
-    settings: ExperimentSettings, student_dim: int, teacher_dim: int, seed: int
-) -> tuple[nn.Module, nn.Module]:
+@dataclass
+class _Lesson:
+    """What a student learns: windows, what each of them shall be seen as, and the heads it needs for that."""
+
+    clips: pd.DataFrame
+    targets: Targets = field(default_factory=lambda: torch.empty(0))
+    heads: dict[str, nn.Module] = field(default_factory=dict)
+    trained: str = ""  # the head that learns with the student
+    queued: Indices = field(default_factory=lambda: np.empty(0, dtype=np.int64))
+    classes: list[str] = field(default_factory=list)
+    made_from: dict[str, str] = field(default_factory=dict)
+
+
+def _from_labels(settings: ExperimentSettings, dim: int, train: pd.DataFrame, seed: int) -> _Lesson:
+    """Every train window with its label, or `labels_per_class` of each class, and a linear head."""
+    classes = sorted(set(train["label"]))
+    train = train.iloc[draw_clips(train["recording"].tolist(), settings.clips_per_recording)]
+    if settings.labels_per_class is not None:
+        clips, labels = train["clip"].tolist(), train["label"].tolist()
+        train = train.iloc[draw_labels(clips, labels, settings.labels_per_class, seed)]
+    train = train.reset_index(drop=True)
+    targets = torch.tensor([classes.index(label) for label in train["label"]])
+    with seeded(named_seed(seed, "classifier")):
+        heads: dict[str, nn.Module] = {"classifier": nn.Linear(dim, len(classes))}
+    return _Lesson(train, targets, heads, "classifier", classes=classes)
+
+
+def _from_teacher(
+    settings: ExperimentSettings, dim: int, pairs: pd.DataFrame, embeddings: NDArray[np.float32], seed: int
+) -> _Lesson:
+    """Train pairs with their projected teacher embeddings, and the heads that make the widths meet."""
+    rows = np.flatnonzero(pairs["split"] == "train")
+    rows = rows[draw_clips(pairs["recording"].iloc[rows].tolist(), settings.clips_per_recording)]
+    heads = _projections(settings, dim, embeddings, rows, seed)
+    targets = TeacherTargets(embeddings, rows, heads["teacher"])
+    lesson = _Lesson(pairs.iloc[rows].reset_index(drop=True), targets, heads, "student")
+    if settings.objective == "comodo":
+        lesson.queued = initial_queue_indices(len(rows), settings.queue_size)
+    return lesson
+
+
+def _projections(
+    settings: ExperimentSettings, dim: int, embeddings: NDArray[np.float32], rows: Indices, seed: int
+) -> dict[str, nn.Module]:
     """What brings student and teacher to one width: random MLPs; for the baselines a linear map of the student."""
+    width = embeddings.shape[1]
     if settings.objective in ("infonce", "l2"):
         with seeded(named_seed(seed, "student projection")):
-            return nn.Linear(student_dim, teacher_dim), nn.Identity()
-    sizes = (settings.projection_hidden, settings.projection_dim)
-    student, teacher = (
-        new_head(dim, *sizes, seed=seed, name=name)
-        for dim, name in ((student_dim, "student"), (teacher_dim, "teacher"))
-    )
-    return student, teacher
+            return {"student": nn.Linear(dim, width), "teacher": nn.Identity()}
+    teacher: nn.Module = nn.Identity()
+    hidden, out = settings.projection_hidden, settings.projection_dim
+    if settings.projection == "random":
+        teacher = new_head(width, hidden, out, seed=seed, name="teacher")
+    elif settings.projection == "pca":
+        teacher = principal_components(embeddings, rows, out)
+    else:
+        out = width
+    return {"student": new_head(dim, hidden, out, seed=seed, name="student"), "teacher": teacher}
+
+
+class TeacherTargets:
+    """Projected teacher embeddings of unit length, read from the store and projected when they are asked for.
+
+    Args:
+        embeddings: (N, D), mapped from the store.
+        rows: (n,) its rows that are train clips.
+        head: projects (B, D) to (B, d).
+    """
+
+    def __init__(self, embeddings: NDArray[np.float32], rows: Indices, head: nn.Module) -> None:
+        self._embeddings, self._rows, self._head = embeddings, rows, head
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, clips: Tensor) -> Tensor:
+        """Targets (B, d) of train clips (B,)."""
+        return project_teacher(torch.from_numpy(self._embeddings[self._rows[clips.numpy()]]), self._head)
+
+
+def _objective(settings: ExperimentSettings, lesson: _Lesson) -> nn.Module:
+    if settings.objective == "comodo":
+        queue = lesson.targets[torch.from_numpy(lesson.queued)]
+        return ComodoLoss(queue, settings.teacher_temperature, settings.student_temperature)
+    if settings.objective == "infonce":
+        return InfoNCELoss(settings.infonce_temperature, settings.infonce_symmetric)
+    return L2Loss() if settings.objective == "l2" else nn.CrossEntropyLoss()
+
+
+def _fit_minirocket(student: MiniRocketStudent, lesson: _Lesson, imu: Sequence[Path]) -> None:
+    """MiniRocket has no gradient: its biases come from the windows, its classifier is a ridge regression."""
+    from comodo.baselines.minirocket import ridge_head
+
+    chosen = lesson.clips
+    if len(chosen) > RIDGE_WINDOWS:
+        keep = np.random.default_rng(0).choice(len(chosen), RIDGE_WINDOWS, replace=False)
+        chosen = chosen.iloc[np.sort(keep)]
+    windows = ImuWindows(chosen, imu)
+    student.fit(student.collate([windows[row] for row in range(len(windows))])[0].numpy())
+    if lesson.trained:
+        features = torch.cat(list(embed(student, windows, "cpu"))).numpy()
+        lesson.heads["classifier"] = ridge_head(features, chosen["label"].to_numpy(object), lesson.classes)
+
+
+@dataclass
+class Ranking:
+    """How a head's output (N, d) becomes scores (N, C) of classes (C,)."""
+
+    score: Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    classes: NDArray[Any]
+
+
+def _anchor_rankings(anchors: Path, teacher_head: nn.Module) -> dict[str, Ranking]:
+    rankings = {}
+    with open_hdf5(anchors) as file:
+        for rule in ANCHOR_RULES:
+            projected = project_teacher(torch.from_numpy(file[rule]["embedding"][:]), teacher_head).numpy()
+
+            def score(rows: NDArray[np.float32], projected: Any = projected) -> NDArray[np.float32]:
+                return nearest_anchor(rows, projected)
+
+            rankings[f"zero_shot_{rule}"] = Ranking(score, file[rule]["label"].asstr()[:])
+    return rankings
 
 
 class _Validation:
-    """Zero-shot accuracy on the val pairs by each anchor rule, as the training goes on."""
+    """Top-1 accuracy on the val windows by each ranking, as the training goes on."""
 
     def __init__(
-        self, val: pd.DataFrame, imu: Sequence[Path], anchors: Path, teacher_head: nn.Module, device: str
-    ):
-        self.windows, self.device = ImuWindows(val, imu), device
+        self, val: pd.DataFrame, imu: Sequence[Path], rankings: Mapping[str, Ranking], device: str
+    ) -> None:
+        self.windows, self.rankings, self.device = ImuWindows(val, imu), rankings, device
         self.labels: NDArray[Any] = val["label"].to_numpy(object)
-        self.anchors: dict[str, tuple[NDArray[np.float32], NDArray[Any]]] = {}
-        with h5py.File(anchors, "r") as file:
-            for rule in ANCHOR_RULES:
-                projected = project_teacher(torch.from_numpy(file[rule]["embedding"][:]), teacher_head)
-                self.anchors[rule] = (projected.numpy(), file[rule]["label"].asstr()[:])
 
     @torch.inference_mode()
     def __call__(self, epoch: int, student: Student, head: nn.Module) -> Mapping[str, float]:
-        projected = (
-            torch.cat([head(batch) for batch in embed(student, self.windows, self.device)]).cpu().numpy()
-        )
+        if not len(self.windows):
+            return {}
+        output = torch.cat([head(batch) for batch in embed(student, self.windows, self.device)]).cpu().numpy()
         return {
-            f"zero_shot_{rule}": top_k(nearest_anchor(projected, anchors), classes, self.labels)["top1"]
-            for rule, (anchors, classes) in self.anchors.items()
+            name: top_k(ranking.score(output), ranking.classes, self.labels)["top1"]
+            for name, ranking in self.rankings.items()
         }
 
 
-def save_distilled(folder: Path, student: Student, heads: Mapping[str, nn.Module]) -> None:
+@dataclass
+class Distilled:
+    """A student, the heads it was trained with (see `HEADS`), and the classes of its classifier."""
+
+    student: Student
+    heads: dict[str, nn.Module]
+    classes: list[str]
+
+
+def save_distilled(
+    folder: Path, student: Student, heads: Mapping[str, nn.Module], classes: Sequence[str] = ()
+) -> None:
     """Write a student and the heads it was trained with, as one folder; a head without weights leaves no file."""
     with atomic(folder) as partial:
         save_student(student.cpu(), partial)
-        for name in HEADS:
-            weights = {key: value.cpu().contiguous() for key, value in heads[name].state_dict().items()}
+        for name, head in heads.items():
+            weights = {key: value.cpu().contiguous() for key, value in head.state_dict().items()}
             if weights:
-                save_file(weights, partial / f"{name}_projection.safetensors")
+                save_file(weights, partial / f"{HEADS[name]}.safetensors")
+        if classes:
+            (partial / CLASSES).write_text(json.dumps(list(classes)) + "\n")
+        write_sums(partial)
 
 
-def load_distilled(folder: Path, device: str) -> tuple[Student, nn.Module, nn.Module]:
-    """Load a student, its own head and the teacher's, all in eval mode on `device`."""
-    heads = [_load_head(folder / f"{name}_projection.safetensors").to(device).eval() for name in HEADS]
-    return load_student(folder).to(device).eval(), heads[0], heads[1]
+def load_distilled(folder: Path, device: str) -> Distilled:
+    """Load what `save_distilled` wrote, all in eval mode on `device`; raises `DamageError`."""
+    check_sums(folder)
+    heads: dict[str, nn.Module] = {"teacher": nn.Identity()}
+    for name, file in HEADS.items():
+        if (path := folder / f"{file}.safetensors").exists():
+            heads[name] = _load_head(path).to(device).eval()
+    path = folder / CLASSES
+    classes = json.loads(path.read_text()) if path.exists() else []
+    return Distilled(load_student(folder).to(device).eval(), heads, classes)
 
 
 def _load_head(path: Path) -> nn.Module:
-    if not path.exists():
-        return nn.Identity()
     weights: dict[str, Tensor] = load_file(path)
     head: nn.Module
     if "weight" in weights:

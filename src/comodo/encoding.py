@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections import deque
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
+from functools import partial
+from itertools import groupby, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,42 +27,69 @@ from comodo.video import read_frames
 if TYPE_CHECKING:
     from comodo.models.teachers import Teacher
 
+RUN = 12  # clips read with one opening of their video
 
-def read_clip(video: Path, clip: Any, n_frames: int) -> NDArray[np.uint8]:
-    """The frames (n_frames, H, W, 3) of a clip that a teacher looks at, evenly spread from its first to its last.
+
+def is_mirrored(clip: Any, flip: float) -> bool:
+    """Whether the teacher sees a clip mirrored: the share `flip` of the train clips, by a hash of the clip id."""
+    digest = hashlib.sha256(f"flip {clip.clip}".encode()).digest()
+    return bool(clip.split == "train" and int.from_bytes(digest[:8], "big") < flip * 2**64)
+
+
+def read_clips(
+    clips: Sequence[Any], video: Path, n_frames: int, flip: float = 0.0
+) -> list[NDArray[np.uint8]]:
+    """The frames (n_frames, H, W, 3) of each clip that a teacher looks at, evenly spread from its first to its last.
 
     Args:
+        clips: rows of the clip table, all of one recording.
         video: folder of the shard's extracted clips.
-        clip: a row of the clip table.
         n_frames: how many frames the teacher takes.
+        flip: share of train clips that are mirrored.
     """
-    indices = [clip.first_frame + index for index in frame_indices(clip.n_frames, n_frames)]
-    return read_frames(video / f"{safe_name(clip.recording)}.mp4", indices)
+    indices = [clip.first_frame + index for clip in clips for index in frame_indices(clip.n_frames, n_frames)]
+    frames = read_frames(video / f"{safe_name(clips[0].recording)}.mp4", indices)
+    return [
+        own[:, :, ::-1] if is_mirrored(clip, flip) else own
+        for clip, own in zip(clips, np.split(frames, len(clips)), strict=True)
+    ]
 
 
 def encode_clips(
-    clips: pd.DataFrame, video: Path, teacher: Teacher, batch_size: int, workers: int = 1
+    clips: pd.DataFrame,
+    video: Path,
+    teacher: Teacher,
+    batch_size: int,
+    workers: int = 1,
+    flip: float = 0.0,
 ) -> Iterator[NDArray[np.float32]]:
     """Encode the clips of a table in its order, `batch_size` at a time; yields (B, D) float32.
 
-    Threads decode ahead of the teacher by at most two batches, each with a reader of its own.
+    The share `flip` of the train clips is seen mirrored left-right.
+    Threads decode ahead of the teacher by about two batches, a run of clips at a time.
     """
     with (
         ThreadPoolExecutor(max(1, workers)) as pool,
         tqdm(total=len(clips), unit="clip", desc="encoding") as progress,
     ):
-        rows = clips.itertuples(index=False)
-        pending = [
-            pool.submit(read_clip, video, row, teacher.n_frames) for row in islice(rows, 3 * batch_size)
-        ]
-        while pending:
-            batch, pending = pending[:batch_size], pending[batch_size:]
-            frames = np.stack([future.result() for future in batch])
-            pending += [
-                pool.submit(read_clip, video, row, teacher.n_frames) for row in islice(rows, len(batch))
-            ]
-            yield teacher.encode(teacher.normalise(frames)).cpu().numpy()
-            progress.update(len(batch))
+        read = partial(read_clips, video=video, n_frames=teacher.n_frames, flip=flip)
+        waiting = (pool.submit(read, run) for run in _runs(clips))
+        coming = deque(islice(waiting, 2 * batch_size // RUN + max(1, workers)))
+        ready: list[NDArray[np.uint8]] = []
+        while coming:
+            ready += coming.popleft().result()
+            coming.extend(islice(waiting, 1))
+            while len(ready) >= batch_size or (ready and not coming):
+                frames, ready = np.stack(ready[:batch_size]), ready[batch_size:]
+                yield teacher.encode(teacher.normalise(frames)).cpu().numpy()
+                progress.update(len(frames))
+
+
+def _runs(clips: pd.DataFrame) -> Iterator[list[Any]]:
+    """Neighbouring clips of one recording, at most `RUN`: opening a video costs as much as decoding half a clip."""
+    for _, own in groupby(clips.itertuples(index=False), key=lambda clip: clip.recording):
+        while run := list(islice(own, RUN)):
+            yield run
 
 
 def encode_shard(
@@ -78,7 +108,8 @@ def encode_shard(
     from comodo.models import load_teacher
 
     device = use_device(threads)
-    teacher = load_teacher(made or settings.checkpoint or "", settings.revision, device)
+    teacher = load_teacher(made or settings.checkpoint or "", settings.revision, device, settings.n_frames)
     pairs = pairs_of(clips)
-    batches = encode_clips(pairs, video, teacher, settings.batch_size, threads)
-    write_store(store, pairs, teacher.dim, batches, teacher.identity)
+    batches = encode_clips(pairs, video, teacher, settings.batch_size, threads, settings.flip)
+    identity = teacher.identity | ({"flip": settings.flip} if settings.flip else {})
+    write_store(store, pairs, teacher.dim, batches, identity)

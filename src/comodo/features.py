@@ -2,14 +2,16 @@
 
 One HDF5 file holds all that the protocols of one encoder on one dataset need:
 
-    train/, test/   feature (N, D) pooled encoder output; clip, label (N,); test/ also projected (N, d), the
-                    student in the teacher's space (for a teacher: its embedding)
-    anchors/<rule>/ projected (C, d), label (C,): the anchors in that space
+    train/, test/   feature (N, D) pooled encoder output; clip, label, recording (N,); with a teacher also projected
+                    (N, d), the student in the teacher's space (for a teacher: its embedding); of a classifier also
+                    scores (N, C)
+    anchors/<rule>/ with a teacher: projected (C, d), label (C,), the anchors in that space
+    classes         of a classifier: (C,)
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +21,14 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from comodo.anchors import ANCHOR_RULES, nearest_anchor
+from comodo.artefacts import CHECKED, create_hdf5, open_hdf5
 from comodo.devices import use_device
-from comodo.files import atomic
-from comodo.metrics import top_k
+from comodo.metrics import hits_by_recording, scored_on, top_k
 from comodo.store import open_store, read_rows
 
 
 def extract_features(
-    student: Path, clips: pd.DataFrame, imu: Sequence[Path], anchors: Path, target: Path, threads: int
+    student: Path, clips: pd.DataFrame, imu: Sequence[Path], anchors: Path | None, target: Path, threads: int
 ) -> None:
     """Write the features of every train and test window with whole IMU, with or without a video clip.
 
@@ -34,7 +36,7 @@ def extract_features(
         student: what `distill` wrote.
         clips: the clip table of the dataset to evaluate on.
         imu: its preprocessed shards.
-        anchors: its anchors in the space of the student's teacher.
+        anchors: its anchors in the space of the student's teacher; none where there is no teacher, or no video.
         target: the HDF5 file to write.
         threads: CPU threads to use.
     """
@@ -45,59 +47,90 @@ def extract_features(
     from comodo.windows import ImuWindows, embed
 
     device = use_device(threads)
-    encoder, student_head, teacher_head = load_distilled(student, device)
-    with atomic(target) as partial, h5py.File(partial, "w") as out, h5py.File(anchors, "r") as anchor_file:
+    trained = load_distilled(student, device)
+    outputs = {"projected": trained.heads.get("student") if anchors is not None else None}
+    outputs["scores"] = trained.heads.get("classifier")
+    with create_hdf5(target) as out:
         for split in ("train", "test"):
             own = clips[clips["split"] == split]
-            features, projected = [], []
-            for batch in embed(encoder, ImuWindows(own, imu), device):
-                features.append(batch.cpu().numpy())
-                with torch.inference_mode():
-                    projected.append(student_head(batch).cpu().numpy())
-            _write_split(out.create_group(split), own, np.concatenate(features), np.concatenate(projected))
-        for rule in ANCHOR_RULES:
-            embedding = torch.as_tensor(anchor_file[rule]["embedding"][:], device=device)
-            group = out.create_group(f"anchors/{rule}")
-            group["projected"] = project_teacher(embedding, teacher_head).cpu().numpy()
-            group["label"] = list(anchor_file[rule]["label"].asstr()[:])
+            columns: dict[str, list[NDArray[np.float32]]] = {"feature": []}
+            for batch in embed(trained.student, ImuWindows(own, imu), device):
+                columns["feature"].append(batch.cpu().numpy())
+                for name, head in outputs.items():
+                    if head is not None:
+                        with torch.inference_mode():
+                            columns.setdefault(name, []).append(head(batch).cpu().numpy())
+            arrays = {name: np.concatenate(parts) for name, parts in columns.items()}
+            _write_split(out.create_group(split), own, own["recording"], arrays)
+        if trained.classes:
+            out["classes"] = trained.classes
+        if anchors is not None:
+            with open_hdf5(anchors) as anchor_file:
+                for rule in ANCHOR_RULES:
+                    embedding = torch.as_tensor(anchor_file[rule]["embedding"][:], device=device)
+                    projected = project_teacher(embedding, trained.heads["teacher"])
+                    _write_anchors(out, rule, projected.cpu().numpy(), anchor_file[rule]["label"].asstr()[:])
 
 
 def extract_teacher_features(store: Path, anchors: Path, target: Path) -> None:
     """Write a teacher's own embeddings as features: what its student could at best take over."""
     with (
         open_store(store) as file,
-        h5py.File(anchors, "r") as anchor_file,
-        atomic(target) as partial,
-        h5py.File(partial, "w") as out,
+        open_hdf5(anchors) as anchor_file,
+        create_hdf5(target) as out,
     ):
         rows = read_rows(file)
         for split in ("train", "test"):
             own = np.flatnonzero(rows["split"] == split)
             embeddings = file["embedding"][own]
-            _write_split(out.create_group(split), rows.iloc[own], embeddings, embeddings)
+            recordings = rows["clip"].iloc[own].str.rsplit("#", n=1).str[0]
+            arrays = {"feature": embeddings, "projected": embeddings}
+            _write_split(out.create_group(split), rows.iloc[own], recordings, arrays)
         for rule in ANCHOR_RULES:
-            group = out.create_group(f"anchors/{rule}")
-            group["projected"] = anchor_file[rule]["embedding"][:]
-            group["label"] = list(anchor_file[rule]["label"].asstr()[:])
+            anchor = anchor_file[rule]
+            _write_anchors(out, rule, anchor["embedding"][:], anchor["label"].asstr()[:])
 
 
 def _write_split(
-    group: h5py.Group, rows: pd.DataFrame, features: NDArray[np.float32], projected: NDArray[np.float32]
+    group: h5py.Group, rows: pd.DataFrame, recordings: pd.Series, arrays: Mapping[str, NDArray[np.float32]]
 ) -> None:
-    group["feature"] = features
-    group["projected"] = projected
-    group["clip"] = list(rows["clip"])
-    group["label"] = list(rows["label"])
+    for name, array in arrays.items():
+        group.create_dataset(name, data=array, chunks=True, **CHECKED)
+    group["clip"], group["label"], group["recording"] = (
+        list(rows["clip"]),
+        list(rows["label"]),
+        list(recordings),
+    )
+
+
+def _write_anchors(out: h5py.File, rule: str, projected: NDArray[np.float32], classes: NDArray[Any]) -> None:
+    group = out.create_group(f"anchors/{rule}")
+    group["projected"], group["label"] = projected, list(classes)
 
 
 def score_anchors(features: Path) -> dict[str, Any]:
     """Zero-shot accuracy on test: the class of the nearest anchor, by each anchor rule."""
-    with h5py.File(features, "r") as file:
-        labels = file["test/label"].asstr()[:]
+    with open_hdf5(features) as file:
         results = []
         for rule in ANCHOR_RULES:
             anchors = file[f"anchors/{rule}"]
             classes = anchors["label"].asstr()[:]
             similarity = nearest_anchor(file["test/projected"][:], anchors["projected"][:])
-            results.append({"labels_per_class": 0, "scoring": rule} | top_k(similarity, classes, labels))
-        return {"n_test": len(labels), "n_classes": len(classes), "results": results}
+            results.append(
+                {"labels_per_class": 0, "scoring": rule} | _figures(file["test"], similarity, classes)
+            )
+        return scored_on(file["test/recording"].asstr()[:], classes, results)
+
+
+def score_head(features: Path, labels_per_class: int | None) -> dict[str, Any]:
+    """Accuracy on test of a supervised student's own head, which saw so many labels of each class (none: all)."""
+    with open_hdf5(features) as file:
+        classes = file["classes"].asstr()[:]
+        row = {"labels_per_class": labels_per_class or "all", "scoring": "head"}
+        results = [row | _figures(file["test"], file["test/scores"][:], classes)]
+        return scored_on(file["test/recording"].asstr()[:], classes, results)
+
+
+def _figures(test: h5py.Group, scores: NDArray[np.float32], classes: NDArray[Any]) -> dict[str, Any]:
+    labels, recordings = test["label"].asstr()[:], test["recording"].asstr()[:]
+    return {**top_k(scores, classes, labels), "hits": hits_by_recording(scores, classes, labels, recordings)}

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import errno
+import glob
 import json
 import os
+import platform
+import re
 import shutil
+import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
+
+_umask = os.umask(0)  # there is no way to ask for it; this one is safe while there is one thread
+os.umask(_umask)
+MODE = 0o666 & ~_umask
+MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
+PARTIAL = f".partial-{MACHINE}-"  # followed by the process
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+class WriteError(OSError):
+    """A file that the disk does not take; whatever had its name before is still there."""
+
+    def __init__(self, path: Path, number: int) -> None:
+        remedy = "free space or raise the quota" if number in FULL else "make its folder writable"
+        super().__init__(f"{path} cannot be written ({os.strerror(number)}): {remedy}, then run again")
+        self.errno = number
 
 
 @contextmanager
@@ -16,20 +37,77 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; rename it into place when the block ends well, else remove it.
 
     Works for a file and for a folder (make the folder inside the block); the suffix is kept, so that libraries
-    which look at it behave. A crash leaves a `.partial` name behind, never a half-written `path`.
+    which look at it behave. A crash leaves a `.partial` name behind, never a half-written `path`; the next try on the
+    same machine removes it. What is written may be read by whom the umask allows, also where a library (safetensors)
+    writes files for their owner alone. A full disk, a quota or a folder that must not be written raises `WriteError`,
+    whatever the library that wrote made of it.
     """
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    _remove(partial)
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for left in path.parent.glob(f"{PARTIAL}*-{glob.escape(path.name)}"):
+            owner = left.name.removeprefix(PARTIAL).split("-")[0]
+            if left == partial or not _alive(int(owner)):
+                _remove(left)
         yield partial
+        _obey_umask(partial)
+        _sync(partial)
         if partial.is_dir():
             _remove(path)  # a folder cannot be replaced in one step
         os.replace(partial, path)
-    except BaseException:
-        _remove(partial)
+    except BaseException as error:
+        with suppress(OSError):  # where it could not be written, it may not be there to remove
+            _remove(partial)
+        if (number := _refused_by_disk(error, partial)) is not None:
+            raise WriteError(path, number) from error
         raise
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's
+        return True
+    return True
+
+
+def _obey_umask(path: Path) -> None:
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file() and (mode := file.stat().st_mode & 0o777) != mode | MODE:
+            file.chmod(mode | MODE)
+
+
+def _sync(path: Path) -> None:
+    """Have the disk take what was written: some (NFS, quotas) refuse only now, and a lost node may lose what is not."""
+    for file in path.rglob("*") if path.is_dir() else [path]:
+        if file.is_file():
+            handle = os.open(file, os.O_RDONLY)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+
+
+def _refused_by_disk(error: BaseException, partial: Path) -> int | None:
+    """The number of the system's error where writing `partial` failed; safetensors tells it in words only."""
+    if isinstance(error, WriteError):
+        return None  # it names another file, or one within a folder
+    if isinstance(error, OSError):
+        about = (
+            Path(os.fsdecode(error.filename))
+            if isinstance(error.filename, (str, bytes, os.PathLike))
+            else None
+        )
+        if error.errno in {*FULL, errno.EROFS} or (
+            about and (partial.parent == about or partial in (about, *about.parents))
+        ):
+            return error.errno
+    if found := re.search(r"\(os error (\d+)\)", str(error)):
+        return int(found[1])
+    return None
 
 
 def _remove(path: Path) -> None:

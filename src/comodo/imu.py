@@ -16,13 +16,17 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from comodo.artefacts import CHECKED, create_hdf5, open_hdf5
 from comodo.config import DatasetSettings
-from comodo.files import atomic
 from comodo.layouts import ImuError, ImuSamples, Layout, Recording, safe_name
 from comodo.versions import VERSIONS
 
 CHANNELS = ("accel_x", "accel_y", "accel_z", "gyro_x", "gyro_y", "gyro_z")
 LONGEST_HOLE_S = 6 * 3600.0  # samples further than this from the rest bear a wrong timestamp
+SPARSEST = (
+    1 / 20
+)  # samples per sample of the grid; beyond some hours, fewer are few wrong timestamps far apart
+FASTEST_HZ = 20_000.0  # no IMU is sampled faster; a wrong unit of time would cost memory without bound
 FILTER_HALF = 16  # half length of the anti-aliasing filter, output samples
 
 Floats = NDArray[np.float64]
@@ -91,10 +95,14 @@ def resample(components: Sequence[ImuSamples], rate_hz: float = 200.0, max_gap_s
             gyro += _stretches(samples.gyro_t, samples.gyro, rate_hz, max_gap_s)
     for name, pieces in (("accelerometer", accel), ("gyroscope", gyro)):
         if not pieces:
-            raise ImuError("imu_empty", f"no usable {name} samples")
+            few = (
+                f"no usable {name} samples: all lack a time or a value, stand alone, or are nearer than 50 µs"
+            )
+            raise ImuError("imu_empty", f"{few} (a wrong unit of time?)")
     _drop_strays(accel, gyro, round(LONGEST_HOLE_S * rate_hz), notes)
     first = min(piece.first for piece in (*accel, *gyro))
     stop = max(piece.stop for piece in (*accel, *gyro))
+    _check_span(stop - first, sum(piece.stop - piece.first for piece in accel), rate_hz)
     data = np.full((6, stop - first), np.nan, dtype=np.float32)
     for rows, pieces in ((data[:3], accel), (data[3:], gyro)):
         for piece in pieces:
@@ -146,7 +154,8 @@ def _stretches(time: Floats, values: Floats, rate_hz: float, max_gap_s: float) -
     cuts = np.flatnonzero(step > max_gap_s) + 1
     pieces = []
     for begin, end in zip([0, *cuts], [*cuts, len(time)], strict=True):
-        if end - begin > 1:  # a lone sample says nothing about the time around it
+        # a lone sample says nothing about the time around it
+        if end - begin > 1 and time[end - 1] - time[begin] > (end - begin - 1) / FASTEST_HZ:
             piece = _stretch(time[begin:end], values[:, begin:end], rate_hz, max_gap_s / 3)
             if piece.values.shape[1]:
                 pieces.append(piece)
@@ -212,6 +221,13 @@ def _cubic(time: Floats, step: Floats, values: Floats, grid: Floats) -> NDArray[
     return out
 
 
+def _check_span(length: int, samples: int, rate_hz: float) -> None:
+    """Refuse a grid that would be almost empty: its memory must not depend on what a few timestamps say."""
+    if length > LONGEST_HOLE_S * rate_hz + samples / SPARSEST:
+        hours = length / rate_hz / 3600
+        raise ImuError("imu_clock", f"timestamps spread {samples} samples over {hours:.0f} hours")
+
+
 def _drop_strays(accel: list[_Piece], gyro: list[_Piece], longest: int, notes: list[str]) -> None:
     """Keep the pieces around the longest one; a timestamp hours away is an artefact and would only cost memory."""
     pieces = sorted((*accel, *gyro), key=lambda piece: piece.first)
@@ -237,7 +253,7 @@ def _drop_strays(accel: list[_Piece], gyro: list[_Piece], longest: int, notes: l
 def _check(data: NDArray[np.float32], valid: NDArray[np.bool_], at_rest: float) -> list[str]:
     """Say what is implausible about a signal; a sensor that never changes is an error.
 
-    `at_rest` is what |accel| should be at rest: its median over a recording lies near that, whatever the activity.
+    `at_rest` is what |accel| should be at rest: its median over a recording lies near that, but for runners.
     """
     values = data if valid.all() else data[:, valid]
     flat = values.min(axis=1) == values.max(axis=1)
@@ -271,9 +287,11 @@ def resample_reference(components: Sequence[ImuSamples], rate_hz: float = 200.0)
     ):
         step = np.diff(np.concatenate(times)) if times else np.zeros(0)
         mean = float(step[np.isfinite(step)].mean()) if np.isfinite(step).any() else 0.0
-        if not 0 < mean <= 1:
+        if not 1 / FASTEST_HZ < mean <= 1:
             raise ImuError("imu_clock", f"a mean sampling interval of {mean:g} s gives no rate")
         rate = components[0].rate_hz or int(1 / mean)
+        samples = sum(map(len, times))
+        _check_span(round(samples / rate * rate_hz), samples, rate_hz)
         sensors.append(_windowed_sinc(np.concatenate(values, axis=1), rate, round(rate_hz)))
     length = min(sensor.shape[1] for sensor in sensors)
     data = np.nan_to_num(np.concatenate([sensor[:, :length] for sensor in sensors])).astype(np.float32)
@@ -355,7 +373,7 @@ def write_imu_shard(path: Path, signals: Iterable[tuple[Recording, ImuSignal | I
     `reason` and `detail` ("" where usable). Datasets: `data` float32 (6, T) and `valid` int64 (n, 2), the ranges
     [begin, end) of samples that are not NaN; both are absent where the recording was dropped.
     """
-    with atomic(path) as partial, h5py.File(partial, "w") as file:
+    with create_hdf5(path) as file:
         file.attrs["version"] = VERSIONS["preprocess_imu"]
         for recording, signal in signals:
             group = file.create_group(safe_name(recording.id))
@@ -368,8 +386,9 @@ def write_imu_shard(path: Path, signals: Iterable[tuple[Recording, ImuSignal | I
                 group.attrs["rate_hz"] = signal.rate_hz
                 group.attrs["notes"] = json.dumps(signal.notes, ensure_ascii=False)
                 length = signal.data.shape[1]
-                group.create_dataset("data", data=signal.data, chunks=(6, min(length, 4096)))
-                group.create_dataset("valid", data=_runs(np.isfinite(signal.data[0])))
+                runs = _runs(np.isfinite(signal.data[0]))
+                group.create_dataset("data", data=signal.data, chunks=(6, min(length, 4096)), **CHECKED)
+                group.create_dataset("valid", data=runs, chunks=runs.shape, **CHECKED)
 
 
 def read_window(file: h5py.File, recording_id: str, start: int, stop: int) -> NDArray[np.float32]:
@@ -380,7 +399,7 @@ def read_window(file: h5py.File, recording_id: str, start: int, stop: int) -> ND
 
 def read_notes(path: Path) -> dict[str, list[str]]:
     """Read what looked odd about the recordings of a shard: id → notes; recordings without notes are left out."""
-    with h5py.File(path, "r") as file:
+    with open_hdf5(path) as file:
         notes = {group.attrs["id"]: json.loads(group.attrs.get("notes", "[]")) for group in file.values()}
     return {recording: found for recording, found in notes.items() if found}
 

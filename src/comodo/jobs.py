@@ -2,30 +2,63 @@
 
 from __future__ import annotations
 
+import io
 import logging
+import os
+import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TextIO
+
+from comodo.text import inert
 
 
 class _Tee:
-    """A text stream that writes to several (the terminal and the rule's log)."""
+    """A text stream that writes to the terminal (or not) and to the rule's log, whatever text from data holds.
 
-    def __init__(self, *streams: TextIO) -> None:
-        self.streams = streams
+    A log that the disk does not take must not end a job.
+    """
+
+    def __init__(self, terminal: TextIO | None, log: io.FileIO) -> None:
+        self.terminal, self.log = terminal, log
 
     def write(self, text: str) -> int:
-        for stream in self.streams:
-            stream.write(text)
+        shown = inert(text)
+        if self.terminal:
+            self.terminal.write(shown)
+        with suppress(OSError):
+            self.log.write(shown.encode())
         return len(text)
 
     def flush(self) -> None:
-        for stream in self.streams:
-            stream.flush()
+        if self.terminal:
+            self.terminal.flush()
 
     def isatty(self) -> bool:
-        return self.streams[0].isatty()
+        return bool(self.terminal and self.terminal.isatty())
+
+
+def optional_path(given: str | Sequence[str]) -> Path | None:
+    """The path of an optional input, which Snakemake gives as a text, or as an empty list where there is none."""
+    return Path(given) if isinstance(given, str) else next(map(Path, given), None)
+
+
+PARENT_CHECK_S = 1.0
+GRACE_S = 10.0  # for removing unfinished files
+END = signal.SIGUSR1  # not SIGINT: what a script runs in the background ignores it
+
+
+def _end_with_parent(ended: threading.Event) -> None:
+    """End this process soon after Snakemake was killed: a second Snakemake may start the same job at any time."""
+    parent = os.getppid()
+    while not ended.wait(PARENT_CHECK_S):
+        if os.getppid() != parent:
+            os.kill(os.getpid(), END)
+            ended.wait(GRACE_S)
+            os._exit(1)
 
 
 @contextmanager
@@ -34,19 +67,27 @@ def job_log(path: str) -> Iterator[logging.Logger]:
 
     A `ValueError` or `OSError` is what this package raises where data, config or disk are at fault: the terminal gets
     its one line, the log the traceback, and the process ends with status 1. Anything else is a bug and stays loud.
+    When the process that started this one is killed, this one ends, too.
     """
     terminal = sys.stderr
-    with open(path, "w", buffering=1) as file:
+    ended = threading.Event()
+    signal.signal(END, signal.default_int_handler)
+    threading.Thread(target=_end_with_parent, args=(ended,), daemon=True).start()
+    with io.FileIO(path, "w") as file:
         tee: TextIO = _Tee(terminal, file)  # type: ignore[assignment]
         sys.stderr = tee
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=tee, force=True)
         logging.captureWarnings(True)
+        logging.getLogger("matplotlib").setLevel(
+            logging.WARNING
+        )  # it remarks on labels that look like numbers
         try:
             yield logging.getLogger("comodo")
         except (ValueError, OSError) as error:
-            logging.basicConfig(level=logging.INFO, stream=file, force=True)
+            logging.basicConfig(level=logging.INFO, stream=_Tee(None, file), force=True)
             logging.exception("the job failed")
-            terminal.write(f"\nerror: {error}\n\n")
+            terminal.write(f"\nerror: {inert(error)}\n\n")
             sys.exit(1)
         finally:
+            ended.set()
             sys.stderr = terminal

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +21,15 @@ def top_k(scores: NDArray[Any], classes: NDArray[Any], labels: NDArray[Any]) -> 
     return {f"top{k}": float(hits[:, :k].any(axis=1).mean()) for k in TOP_K}
 
 
+def hits_by_recording(
+    scores: NDArray[Any], classes: NDArray[Any], labels: NDArray[Any], recordings: NDArray[Any]
+) -> list[int]:
+    """Windows whose top-1 is right, for each recording in sorted order: what a bootstrap over recordings needs."""
+    right = classes[scores.argmax(axis=1)] == np.asarray(labels)
+    _, place = np.unique(np.asarray(recordings).astype(str), return_inverse=True)
+    return np.bincount(place, weights=right).astype(int).tolist()
+
+
 def per_class(truth: NDArray[Any], predicted: NDArray[Any], classes: Sequence[str]) -> dict[str, Any]:
     """Accuracy of each class and the confusion matrix (rows: truth), both in the order of `classes`."""
     place = {label: row for row, label in enumerate(classes)}
@@ -28,3 +37,17 @@ def per_class(truth: NDArray[Any], predicted: NDArray[Any], classes: Sequence[st
     np.add.at(matrix, ([place[label] for label in truth], [place[label] for label in predicted]), 1)
     recall = matrix.diagonal() / np.maximum(matrix.sum(axis=1), 1)
     return {"classes": list(classes), "class_accuracy": recall.tolist(), "confusion": matrix.tolist()}
+
+
+def scored_on(
+    recordings: Sequence[str], classes: Sequence[str], results: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """What a score file holds: its results, and the test windows of each recording, in sorted order, behind `hits`."""
+    names, windows = np.unique(np.asarray(recordings).astype(str), return_counts=True)
+    return {
+        "n_test": len(recordings),
+        "n_classes": len(set(classes)),
+        "recordings": names.tolist(),
+        "windows": windows.tolist(),
+        "results": list(results),
+    }

@@ -9,9 +9,9 @@ from typing import Final
 import pandas as pd
 from tqdm import tqdm
 
+from comodo.artefacts import read_table
 from comodo.clips import pair_clips
 from comodo.config import SPLITS, DatasetSettings
-from comodo.files import atomic
 from comodo.imu import preprocess, read_notes, write_imu_shard
 from comodo.layouts import Recording, open_layout, shard_of
 from comodo.video import TABLE_COLUMNS, extract_recordings
@@ -23,21 +23,18 @@ class QualityError(ValueError):
     """Too much of a dataset was lost to go on."""
 
 
-def write_table(table: pd.DataFrame, path: Path) -> None:
-    """Write a parquet table whole or not at all."""
-    with atomic(path) as partial:
-        table.to_parquet(partial, index=False)
-
-
 def index_recordings(recordings: Sequence[Recording], shards: int) -> pd.DataFrame:
-    """What was asked for: recording, split, label, group, video, imu, start_s, end_s, shard; opens no media."""
+    """What was asked for: recording, split, label, group, video ("": IMU only), imu, start_s, end_s, shard.
+
+    Opens no media.
+    """
     rows = [
         (
             r.id,
             r.split,
             r.label,
             r.group,
-            str(r.video),
+            str(r.video or ""),
             str(r.imu),
             r.start_s,
             r.end_s,
@@ -53,8 +50,10 @@ def extract_shard(
     recordings: Sequence[Recording], folder: Path, settings: DatasetSettings, threads: int
 ) -> pd.DataFrame:
     """Extract the small video of a shard into a new folder; returns the video table, one row per recording."""
+    if settings.video is None:
+        raise ValueError("an IMU-only dataset (`video: null`) has no video to extract")
     folder.mkdir(parents=True)
-    rows = extract_recordings(recordings, folder, settings, threads)
+    rows = extract_recordings(recordings, folder, settings.video, settings.clip_s, threads)
     progress = tqdm(rows, total=len(recordings), unit="recording", desc="extracting")
     return pd.DataFrame(list(progress), columns=list(TABLE_COLUMNS))
 
@@ -68,15 +67,15 @@ def preprocess_shard(
 
 
 def pair_shard(
-    recordings: Sequence[Recording], shard: int, video: Path, imu: Path, settings: DatasetSettings
+    recordings: Sequence[Recording], shard: int, video: Path | None, imu: Path, settings: DatasetSettings
 ) -> pd.DataFrame:
-    """Pair the clips and windows of a shard.
+    """Pair the clips and windows of a shard; `video` (the video table) is None for an IMU-only dataset.
 
     Returns:
         The table of `pair_clips` with column `shard`; every recording has a row with window -1, which says why it
         has no pair, or (reason "") what looks odd about it.
     """
-    table = pd.read_parquet(video)
+    table = pd.DataFrame(columns=list(TABLE_COLUMNS)) if video is None else read_table(video)
     windows = pair_clips(recordings, table, imu, settings)
     odd = read_notes(imu)
     partly = table[(table["reason"] != "") & (table["file"] != "")]
@@ -104,7 +103,11 @@ def pair_shard(
 
 def pairs_of(windows: pd.DataFrame) -> pd.DataFrame:
     """The pairs of a window table: what a teacher encodes."""
-    return windows[(windows["window"] >= 0) & (windows["reason"] == "")]
+    return windows[_kept(windows) & (windows["n_frames"] > 0)]
+
+
+def _kept(windows: pd.DataFrame) -> pd.Series[bool]:
+    return (windows["window"] >= 0) & (windows["reason"] == "")
 
 
 def report_quality(recordings: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame:
@@ -116,21 +119,22 @@ def report_quality(recordings: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFr
 
     Returns:
         Columns recording, split, label, window (-1: the recording as a whole), start_s, end_s, reason ("" is kept),
-        detail, and pairs, the number of a recording's pairs.
+        detail, and pairs, the number of a recording's pairs; in an IMU-only dataset windows, the number of its windows.
     """
     unknown = set(windows["recording"]) - set(recordings["recording"])
     unseen = set(recordings["recording"]) - set(windows["recording"])
     if unknown or unseen:
         raise QualityError(f"indexed and prepared recordings differ: {sorted(unknown | unseen)[:5]} …")
-    pairs = pairs_of(windows).groupby("recording").size()
+    kept = windows[_kept(windows)]
+    count = "windows" if len(kept) > len(pairs_of(windows)) else "pairs"
     whole = windows[windows["window"] < 0].set_index("recording")
     own = recordings[["recording", "split", "label"]].assign(window=-1)
-    own["pairs"] = own["recording"].map(pairs).fillna(0).astype(int)
+    own[count] = own["recording"].map(kept.groupby("recording").size()).fillna(0).astype(int)
     own["reason"] = own["recording"].map(whole["reason"]).fillna("")
     own["detail"] = own["recording"].map(whole["detail"]).fillna("")
     dropped = windows[(windows["window"] >= 0) & (windows["reason"] != "")]
-    return pd.concat([own, dropped[WINDOW_COLUMNS].assign(pairs=0)], ignore_index=True)[
-        [*WINDOW_COLUMNS, "pairs"]
+    return pd.concat([own, dropped[WINDOW_COLUMNS].assign(**{count: 0})], ignore_index=True)[
+        [*WINDOW_COLUMNS, count]
     ]
 
 
@@ -147,26 +151,30 @@ def summarise_quality(quality: pd.DataFrame) -> str:
 def check_quality(quality: pd.DataFrame, max_bad_fraction: float, dataset: str) -> None:
     """Refuse a dataset that lost too much, or a split or class that lost everything.
 
+    In an IMU-only dataset val may lack classes: no anchors are taken from it.
+
     Raises:
         QualityError: with the summary and the key that would allow it.
     """
     recordings = quality[quality["window"] < 0]
-    bad = float((recordings["pairs"] == 0).mean())
+    imu_only = "windows" in quality
+    what = "window" if imu_only else "clip"
+    bad = float((recordings["reason"] != "").mean())
     summary = summarise_quality(quality)
     where = f"see results/{dataset}/quality.csv\n{summary}"
     if bad > max_bad_fraction:
         raise QualityError(
-            f"{bad:.0%} of the recordings of {dataset} yield no clip, "
+            f"{bad:.0%} of the recordings of {dataset} yield no {what}, "
             f"more than datasets.{dataset}.max_bad_fraction = {max_bad_fraction:.0%} allows: {where}"
         )
-    kept = recordings[recordings["pairs"] > 0]
-    for split in SPLITS:
+    kept = recordings[recordings["reason"] == ""]
+    for split in [split for split in SPLITS if split in set(recordings["split"])]:
         lost = sorted(set(recordings["label"]) - set(kept.loc[kept["split"] == split, "label"]))
         if set(lost) == set(recordings["label"]):
-            raise QualityError(f"no clip of {dataset} is left in split {split}: {where}")
-        if lost and split != "test":
+            raise QualityError(f"no {what} of {dataset} is left in split {split}: {where}")
+        if lost and (split == "train" or (split == "val" and not imu_only)):
             raise QualityError(
-                f"no clip of {dataset} is left in split {split} for label {', '.join(lost)}: {where}"
+                f"no {what} of {dataset} is left in split {split} for label {', '.join(lost)}: {where}"
             )
 
 
@@ -178,12 +186,7 @@ def merge_clips(recordings: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame
     order = {recording: place for place, recording in enumerate(recordings["recording"])}
     usable = windows[windows["reason"].isin(["", "no_video"]) & (windows["window"] >= 0)]
     place = usable["recording"].map(order)
-    clips = usable.assign(place=place, paired=usable["reason"] == "").sort_values(
+    clips = usable.assign(place=place, paired=_kept(usable) & (usable["n_frames"] > 0)).sort_values(
         ["place", "window"], kind="stable"
     )
     return clips.drop(columns=["place", "reason", "detail"], errors="ignore").reset_index(drop=True)
-
-
-def read_tables(paths: Sequence[Path]) -> pd.DataFrame:
-    """Several parquet tables as one."""
-    return pd.concat([pd.read_parquet(path) for path in paths], ignore_index=True)

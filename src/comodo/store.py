@@ -7,14 +7,16 @@ A store (and each shard of one) holds the rows of one clip table in its order:
     label       (N,)   str
     split       (N,)   str
 
-Its attributes say what made it: the teacher, its preprocessing, and the digest of the clip table. Files are opened
-read-only where they are used and closed again; a reader that finds another digest than it expects refuses.
+Its attributes say what made it: the teacher, its preprocessing, and the digest of the clip table; and the checksum of
+the embeddings. Files are opened read-only where they are used and closed again; a reader that finds another digest than
+it expects, or other bytes, refuses.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
@@ -26,9 +28,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from comodo.files import atomic
+from comodo.artefacts import DamageError, create_hdf5, open_hdf5
 
 TEXT_COLUMNS = ("clip", "label", "split")
+BLOCK = 4096  # rows read at once
 IDENTITY_COLUMNS = ["clip", "label", "split", "start_s", "end_s", "first_frame", "n_frames"]
 
 
@@ -61,7 +64,7 @@ def write_store(
     Raises:
         StoreError: when the batches hold another number of rows, or a value that is not finite.
     """
-    with atomic(path) as partial, h5py.File(partial, "w") as file:
+    with create_hdf5(path) as file:
         target = file.create_dataset("embedding", (len(clips), dim), "float32")
         row = 0
         for batch in batches:
@@ -77,6 +80,7 @@ def write_store(
         for column in TEXT_COLUMNS:
             file.create_dataset(column, data=clips[column].to_numpy(object), dtype=h5py.string_dtype())
         file.attrs["clips_digest"] = clips_digest(clips)
+        file.attrs["checksum"] = _checksum(target)
         file.attrs["made_by"] = json.dumps(dict(made_by), sort_keys=True)
 
 
@@ -85,21 +89,33 @@ def open_store(path: Path, expected: pd.DataFrame | None = None) -> Iterator[h5p
     """Open a store read-only.
 
     Raises:
-        StoreError: when the file is not a whole store, or was made from another clip table than `expected`.
+        DamageError: when the file is not a whole store, or its embeddings are not those that were written.
+        StoreError: when it was made from another clip table than `expected`.
     """
-    try:
-        file = h5py.File(path, "r")
+    with open_hdf5(path) as file:
         found = str(file.attrs["clips_digest"])
-    except (OSError, KeyError) as error:
-        raise StoreError(
-            f"{path} is not a whole embedding store ({error}): delete it and run again"
-        ) from None
-    with file:
+        if "checksum" in file.attrs and file.attrs["checksum"] != _checksum(file["embedding"]):
+            raise DamageError(path, "its embeddings have another checksum than was written")
         if expected is not None and found != (wanted := clips_digest(expected)):
             raise StoreError(
                 f"{path} was made from another clip table (digest {found}, expected {wanted}): delete it and run again"
             )
         yield file
+
+
+def mapped(file: h5py.File) -> NDArray[np.float32]:
+    """The embeddings (N, D) of an open store as a read-only memory map: a random batch costs its own rows only.
+
+    HDF5 finds scattered rows about ten times slower; the array lies in one piece, so the map can do without.
+
+    Raises:
+        StoreError: when the store is empty, or its array in pieces (written by something else).
+    """
+    embeddings = file["embedding"]
+    offset = embeddings.id.get_offset()
+    if offset is None:
+        raise StoreError(f"{file.filename}: the embeddings do not lie in one piece: delete it and run again")
+    return np.memmap(file.filename, np.float32, "r", offset, embeddings.shape)
 
 
 def read_made_by(file: h5py.File) -> dict[str, Any]:
@@ -123,7 +139,7 @@ def merge_stores(path: Path, shards: Iterable[Path], clips: pd.DataFrame) -> Non
     """
     place = pd.Series(np.arange(len(clips)), index=clips["clip"])
     filled = 0
-    with atomic(path) as partial, h5py.File(partial, "w") as file:
+    with create_hdf5(path) as file:
         for shard_path in shards:
             with open_store(shard_path) as shard:
                 if "embedding" not in file:
@@ -148,6 +164,15 @@ def merge_stores(path: Path, shards: Iterable[Path], clips: pd.DataFrame) -> Non
         for column in TEXT_COLUMNS:
             file.create_dataset(column, data=clips[column].to_numpy(object), dtype=h5py.string_dtype())
         file.attrs["clips_digest"] = clips_digest(clips)
+        file.attrs["checksum"] = _checksum(file["embedding"])
+
+
+def _checksum(embeddings: h5py.Dataset) -> int:
+    """CRC-32 of the embeddings in their order, read in blocks; HDF5's own would cost random reads dearly."""
+    checksum = 0
+    for start in range(0, len(embeddings), BLOCK):
+        checksum = zlib.crc32(embeddings[start : start + BLOCK], checksum)
+    return checksum
 
 
 def _runs(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:

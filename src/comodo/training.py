@@ -6,7 +6,7 @@ import hashlib
 import logging
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from comodo.artefacts import new_file
 from comodo.config import ExperimentSettings
-from comodo.files import atomic
 from comodo.models.projection import named_seed
 from comodo.models.students import Student
 from comodo.versions import VERSIONS
@@ -29,12 +29,23 @@ log = logging.getLogger(__name__)
 
 Indices = NDArray[np.int64]
 Row = dict[str, float]  # of the history
+_Batch = tuple[Indices, Tensor, Tensor | None, Tensor]  # clips, windows, mask, targets
 WARMUP = 0.1  # of the schedule's steps
 STATES_KEPT = 2
 
 
 class TrainingError(ValueError):
     """A training that cannot start, or cannot go on."""
+
+
+class Targets(Protocol):
+    """What the train clips shall be seen as: a tensor (n, d) or (n,), or what reads it when it is asked for."""
+
+    def __len__(self) -> int:
+        """Return the number of train clips."""
+
+    def __getitem__(self, clips: Tensor, /) -> Tensor:
+        """Return the targets (B, …) of clips (B,)."""
 
 
 class Windows(Protocol):
@@ -52,7 +63,7 @@ def train_distillation(
     head: nn.Module,
     objective: nn.Module,
     windows: Windows,
-    teacher: Tensor,
+    targets: Targets,
     settings: ExperimentSettings,
     seed: int,
     *,
@@ -63,17 +74,18 @@ def train_distillation(
     state_dir: Path | None = None,
     state_every_steps: int = 500,
     made_from: Mapping[str, str] | None = None,
+    names: Sequence[str] | None = None,
     device: str = "cpu",
     progress: bool = True,
 ) -> list[Row]:
-    """Teach `student` and `head`, in place, to see what the teacher sees; both end in eval mode.
+    """Teach `student` and `head`, in place, to see what the targets say; both end in eval mode.
 
     Args:
         student: the IMU encoder.
-        head: its projection to the teacher's width.
-        objective: (projected student (B, d) raw, teacher (B, d) unit) → scalar loss.
+        head: its projection to the teacher's width, or its classifier.
+        objective: (output of the head (B, d), targets (B, …)) → scalar loss.
         windows: the IMU windows of the n train clips, read batch by batch.
-        teacher: (n, d) unit-length projected teacher embeddings of the same clips.
+        targets: of the same clips: projected teacher embeddings (n, d) of unit length, or classes (n,).
         settings: the experiment; what the loop reads: epochs, batch_size, learning_rate, schedule, queue_size.
         seed: of shuffling and dropout.
         withheld: the clips whose embeddings fill the queue at the start; they join the training in epoch 1.
@@ -84,6 +96,7 @@ def train_distillation(
         state_every_steps: steps between two states; each epoch's end writes one, too.
         made_from: names and digests of what only the caller knows (say, the clip table); a state made from anything
             else is not resumed.
+        names: the train clips' ids, for messages; default their numbers.
         device: a torch device.
         progress: show a progress bar.
 
@@ -94,22 +107,27 @@ def train_distillation(
         TrainingError: before the first step, when clips and settings do not go together; during training, when a
             window or a loss is not finite.
     """
-    _check(windows, teacher, withheld, settings)
-    plan = _given(batches) if batches is not None else _shuffled(len(teacher), withheld, settings, seed)
+    _check(windows, targets, withheld, settings)
+    plan = _given(batches) if batches is not None else _shuffled(len(targets), withheld, settings, seed)
     schedule = schedule_steps(plan, settings)
     student, head, objective = student.to(device), head.to(device), objective.to(device)
     parameters = [*student.parameters(), *head.parameters()]
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate)
     parts: dict[str, Any] = {"student": student, "head": head, "objective": objective, "optimizer": optimizer}
     states = (
-        _States(state_dir, _identity(parts, teacher, plan, settings, seed, made_from)) if state_dir else None
+        _States(state_dir, _identity(parts, targets, plan, settings, seed, made_from)) if state_dir else None
     )
 
-    def load(indices: Indices) -> tuple[Indices, Tensor, Tensor | None]:
+    def called(clips: Iterable[int]) -> str:
+        return ", ".join(str(clip) if names is None else names[clip] for clip in clips)
+
+    def load(indices: Indices) -> _Batch:
         found = [np.asarray(windows[int(index)], dtype=np.float32) for index in indices]
-        if bad := [int(i) for i, window in zip(indices, found, strict=True) if not np.isfinite(window).all()]:
-            raise TrainingError(f"the IMU windows of train clips {bad} hold values that are not finite")
-        return indices, *student.collate(found)
+        if bad := [i for i, window in zip(indices, found, strict=True) if not np.isfinite(window).all()]:
+            raise TrainingError(
+                f"the IMU windows of train clips {called(bad)} hold values that are not finite"
+            )
+        return indices, *student.collate(found), targets[torch.from_numpy(indices)]
 
     with _own_generators(device, named_seed(seed, "dropout")):
         at = (states.resume(parts, device) if states else None) or _Position()
@@ -120,16 +138,16 @@ def train_distillation(
             student.train()
             head.train()
             began = time.perf_counter() - at.seconds
-            for indices, batch, mask in _read_ahead(load, plan[epoch][at.batch :]):
+            for indices, batch, mask, target in _read_ahead(load, plan[epoch][at.batch :]):
                 rate = learning_rate(at.step, schedule, settings.learning_rate)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
                 projected = head(student(batch.to(device), None if mask is None else mask.to(device)))
-                loss = objective(projected, teacher[torch.from_numpy(indices)].to(device))
+                loss = objective(projected, target.to(device))
                 value = loss.item()
                 if not np.isfinite(value):
                     raise TrainingError(
-                        f"the loss is {value} at step {at.step} (epoch {epoch}), on train clips {indices.tolist()}: "
+                        f"the loss is {value} at step {at.step} (epoch {epoch}), on train clips {called(indices)}: "
                         "lower learning_rate, or look at these windows"
                     )
                 optimizer.zero_grad()
@@ -216,28 +234,25 @@ def _given(batches: Sequence[Sequence[ArrayLike]]) -> list[list[Indices]]:
 
 
 def _check(
-    windows: Windows, teacher: Tensor, withheld: Sequence[int] | Indices, settings: ExperimentSettings
+    windows: Windows, targets: Targets, withheld: Sequence[int] | Indices, settings: ExperimentSettings
 ) -> None:
-    n = len(teacher)
+    n = len(targets)
     if len(windows) != n:
-        raise TrainingError(
-            f"{len(windows)} IMU windows and {n} teacher embeddings: they must be of the same clips"
-        )
+        raise TrainingError(f"{len(windows)} IMU windows and {n} targets: they must be of the same clips")
     if n - len(withheld) < 2:
         raise TrainingError(
             f"queue_size is {settings.queue_size}, but there are only {n} train clips, and those in the queue are "
             f"withheld from epoch 0: queue_size can be {max(n - 2, 0)} at most"
         )
-    lengths = teacher.norm(dim=1)
-    if not torch.allclose(lengths, torch.ones_like(lengths), atol=1e-3):
-        raise TrainingError(
-            "teacher embeddings must be finite and of unit length: project them with project_teacher"
-        )
+    if isinstance(targets, Tensor) and targets.is_floating_point():
+        lengths = targets.norm(dim=1)
+        if not torch.allclose(lengths, torch.ones_like(lengths), atol=1e-3):
+            raise TrainingError(
+                "teacher embeddings must be finite and of unit length: project them with project_teacher"
+            )
 
 
-def _read_ahead(
-    load: Callable[[Indices], tuple[Indices, Tensor, Tensor | None]], batches: Sequence[Indices]
-) -> Iterator[tuple[Indices, Tensor, Tensor | None]]:
+def _read_ahead(load: Callable[[Indices], _Batch], batches: Sequence[Indices]) -> Iterator[_Batch]:
     """Load each batch in a thread while the one before it is in use."""
     with ThreadPoolExecutor(1) as reader:
         coming = None
@@ -270,7 +285,7 @@ class _Position:
 
 def _identity(
     parts: Mapping[str, Any],
-    teacher: Tensor,
+    targets: Targets,
     plan: Sequence[Sequence[Indices]],
     settings: ExperimentSettings,
     seed: int,
@@ -280,7 +295,8 @@ def _identity(
     named = settings.model_dump(mode="json", exclude={"eval_datasets"})
     found = {name: str(value) for name, value in named.items()} | {"seed": str(seed)} | dict(made_from or {})
     found["version"] = str(VERSIONS["distill"])
-    found["teacher embeddings"] = _digest([teacher])
+    if isinstance(targets, Tensor):  # else `made_from` says what they are read from
+        found["targets"] = _digest([targets])
     found["batches"] = _digest([torch.from_numpy(batch) for epoch in plan for batch in epoch])
     for name in ("student", "head", "objective"):
         found[f"{name}'s start weights"] = _digest(list(parts[name].state_dict().values()))
@@ -309,7 +325,7 @@ class _States:
         generators = {"cpu": torch.get_rng_state()}
         if torch.device(device).type == "cuda":
             generators["cuda"] = torch.cuda.get_rng_state(device)
-        with atomic(path) as partial:
+        with new_file(path) as file:
             torch.save(
                 {
                     "identity": self.identity,
@@ -317,7 +333,7 @@ class _States:
                     "generators": generators,
                     **{name: part.state_dict() for name, part in parts.items()},
                 },
-                partial,
+                file,
             )
         self.own = [*(kept for kept in self.own if kept != path), path][-STATES_KEPT:]
         for stale in [*self.folder.glob("state-*.pt"), *self.folder.glob(".partial-*")]:

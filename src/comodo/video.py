@@ -20,12 +20,16 @@ import av.filter
 import numpy as np
 from numpy.typing import NDArray
 
-from comodo.config import DatasetSettings
+from comodo.config import VideoSettings
 from comodo.files import atomic
 from comodo.layouts import Recording, safe_name
+from comodo.text import inert_line
 
 # A longer pause between source frames freezes the picture: no clip is made of it.
 LONGEST_FREEZE_S = 0.5
+# Beyond so long a time without frames, all in all, timestamps are not believed: the gaps are filled with pictures.
+LONGEST_STILL_S = 3600.0
+MOST_PIXELS = 8192 * 8192  # of a frame; what a decoder takes for it the file's size does not tell
 KEYFRAME_S = 5.0  # between keyframes, where the whole recording is one clip
 NO_PICTURE_TYPE = av.video.frame.PictureType.NONE  # else keyframes of the source become keyframes
 TABLE_COLUMNS = ("recording", "file", "n_frames", "duration_s", "frozen", "reason", "detail")
@@ -35,7 +39,7 @@ class VideoError(Exception):
     """A video that cannot be used at all; `reason` is a key of `comodo.clips.REASONS`."""
 
     def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(inert_line(message))
         self.reason = reason
 
 
@@ -128,24 +132,30 @@ def extract(
 
 
 def extract_recordings(
-    recordings: Iterable[Recording], folder: Path, settings: DatasetSettings, threads: int = 1
+    recordings: Iterable[Recording],
+    folder: Path,
+    chosen: VideoSettings,
+    clip_s: float | None,
+    threads: int = 1,
 ) -> Iterator[dict[str, Any]]:
     """Extract the video of each recording into `folder`, yielding rows of the video table (`TABLE_COLUMNS`).
 
+    `clip_s` is the length of a clip in seconds, None where the whole recording is one.
     `file` is a name inside `folder`, "" where the video cannot be used; `reason` says why it is not or not wholly;
     `frozen` is a JSON list of [start_s, end_s].
     """
-    chosen = settings.video
     for recording in recordings:
         row: dict[str, Any] = dict(recording=recording.id, file="", n_frames=0, duration_s=0.0, frozen="[]")
         name = f"{safe_name(recording.id)}.mp4"
         try:
+            if recording.video is None:
+                raise VideoError("video_missing_file", f"{recording.id} has no video file")
             video = extract(
                 recording.video,
                 folder / name,
                 fps=chosen.fps,
                 size=chosen.size,
-                clip_frames=round((settings.clip_s or KEYFRAME_S) * chosen.fps),
+                clip_frames=round((clip_s or KEYFRAME_S) * chosen.fps),
                 crf=chosen.crf,
                 start_s=recording.start_s,
                 end_s=recording.end_s,
@@ -191,7 +201,8 @@ def _open(path: Path) -> Any:
     if empty:
         raise VideoError("video_empty", f"{path} is empty")
     try:
-        return av.open(os.fspath(path), metadata_errors="replace")
+        limit = {"max_pixels": str(MOST_PIXELS)}
+        return av.open(os.fspath(path), options=limit, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
         raise VideoError("video_unreadable", f"{path} is not a video that can be read: {error}") from None
 
@@ -202,6 +213,7 @@ def _video_stream(container: Any, path: Path) -> Any:
         raise VideoError("video_no_stream", f"{path} has no video track")
     if streams[0].codec_context is None or streams[0].time_base is None:
         raise VideoError("video_unreadable", f"{path}: no decoder for its video track")
+    streams[0].codec_context.options = {"max_pixels": str(MOST_PIXELS)}
     return streams[0]
 
 
@@ -231,6 +243,7 @@ class _WholeFrames:
         self.end = start_s  # end of the last frame, s of the source
         self.damage: str | None = None
         self.holes: list[tuple[float, float]] = []  # between frames, s of the part; all longer than a freeze
+        self.still = 0.0  # their sum
 
     def __iter__(self) -> Iterator[Any]:
         base = self.stream.time_base
@@ -248,10 +261,16 @@ class _WholeFrames:
                 continue
             end = time + float(frame.duration * base if frame.duration else usual)
             if end > self.start_s and (before := max(self.end, self.start_s)) < time - LONGEST_FREEZE_S:
+                if not self._believes(time - before):
+                    break
                 self.holes.append((before - self.start_s, time - self.start_s))
             if time + LONGEST_FREEZE_S < end and end > self.start_s:
                 since, until = max(time, self.start_s), min(end, self.end_s)
-                self.holes.append((since - self.start_s, until - self.start_s))
+                if not self._believes(until - since):
+                    frame.duration = round(min(usual, Fraction(LONGEST_FREEZE_S)) / base)
+                    end = time + float(frame.duration * base)
+                else:
+                    self.holes.append((since - self.start_s, until - self.start_s))
             self.end = max(self.end, min(end, self.end_s))
             last = time
             frame.pts = frame.pts - self.first_pts - round(self.start_s / base)
@@ -268,6 +287,13 @@ class _WholeFrames:
             else:
                 joined.append((begin, end))
         return joined
+
+    def _believes(self, hole: float) -> bool:
+        """Whether what is missing so far, `hole` seconds more, can be true."""
+        self.still += hole
+        if self.still > LONGEST_STILL_S:
+            self.damage = self.damage or f"no frames for {self.still:.0f} s after {self.end:.2f} s"
+        return self.still <= LONGEST_STILL_S
 
     def _seek(self, base: Fraction) -> None:
         """Go to the keyframe before the start; where that fails, decoding from the file's start does as well."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
+from comodo.artefacts import DamageError, check_shapes
 from comodo.imu import read_window
 from comodo.models import Student
 
@@ -28,8 +29,11 @@ class ImuWindows:
     """
 
     def __init__(self, clips: pd.DataFrame, shards: Sequence[Path]) -> None:
-        columns = ["recording", "shard", "first_sample", "last_sample"]
-        self._rows = list(clips[columns].itertuples(index=False, name=None))
+        # plain arrays: a million clips shall not become millions of objects
+        codes, names = pd.factorize(clips["recording"])
+        columns = (codes, *(clips[name] for name in ("shard", "first_sample", "last_sample")))
+        self._rows = np.stack([np.asarray(column, dtype=np.int64) for column in columns], axis=1)
+        self._recordings = list(names)
         self._shards = [Path(path) for path in shards]
         self._open: dict[int, h5py.File] = {}
 
@@ -37,10 +41,14 @@ class ImuWindows:
         return len(self._rows)
 
     def __getitem__(self, row: int) -> NDArray[np.float32]:
-        recording, shard, first, last = self._rows[row]
-        if shard not in self._open:
-            self._open[shard] = h5py.File(self._shards[shard], "r")
-        return read_window(self._open[shard], recording, first, last)
+        recording, shard, first, last = self._rows[row].tolist()
+        try:
+            if shard not in self._open:
+                self._open[shard] = h5py.File(self._shards[shard], "r")
+                check_shapes(self._open[shard])
+            return read_window(self._open[shard], self._recordings[recording], first, last)
+        except (OSError, KeyError) as error:
+            raise DamageError(self._shards[shard], error) from None
 
 
 @torch.inference_mode()

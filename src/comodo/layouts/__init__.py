@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import math
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Protocol
 from urllib.parse import quote
 
 from comodo.config import SPLITS, DatasetSettings
+from comodo.text import inert_line
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,32 +27,37 @@ if TYPE_CHECKING:
 
 
 STANDARD_GRAVITY = 9.80665  # m/s² per g
+LARGEST_LIST = 64 << 20  # bytes of a split file or table of recordings: half a million of them
+LONGEST_LINE = 1 << 20  # characters of the header of an IMU csv
 UESTC_LINE = re.compile(r"(?:[^\t]*/)?(?P<class>[^/\t]+)/(?P<name>[^/\t]+) \d+ \d+ \d+")
 
 
 class LayoutError(ValueError):
     """A dataset that cannot be listed; one line that names the file, the config key and the remedy."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(inert_line(message))
+
 
 class ImuError(Exception):
     """IMU of one recording that cannot be used; `reason` is a key of `comodo.clips.REASONS`."""
 
     def __init__(self, reason: str, message: str) -> None:
-        super().__init__(message)
+        super().__init__(inert_line(message))
         self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """One video with its IMU, one label, one split."""
+    """One video with its IMU, one label, one split; of an IMU-only dataset (`video: null`) the IMU alone."""
 
     id: str
     split: str  # "train", "val" or "test"
     label: str
-    video: Path
+    video: Path | None  # None in an IMU-only dataset
     imu: Path  # the same as `video` where the camera file holds the IMU
     group: str = ""  # session or subject, "" where unknown
-    start_s: float = 0.0  # the part of the video file that is this recording
+    start_s: float = 0.0  # the part of the file that is this recording
     end_s: float | None = None
 
 
@@ -58,8 +65,9 @@ class Recording:
 class ImuSamples:
     """Raw IMU of one component, in file order and uncleaned (NaN allowed); float64.
 
-    Times are seconds relative to the first frame of the recording's video; NaN where the file has none. Give the same
-    array as `accel_t` and `gyro_t` where the two sensors share a clock.
+    Times are seconds relative to the first frame of the recording's video, or to the first sample where an IMU-only
+    dataset has no such clock; NaN where the file has none. Give the same array as `accel_t` and `gyro_t` where the two
+    sensors share a clock.
     """
 
     accel_t: NDArray[np.float64]  # (Na,) s
@@ -129,22 +137,32 @@ def fingerprint(recordings: Iterable[Recording]) -> str:
     digest = hashlib.sha256()
     stats: dict[Path, str] = {}
     for recording in recordings:
+        files: list[Path | str] = []
         for path in (recording.video, recording.imu):
-            if path not in stats:
-                stats[path] = _stat(path)
-        fields = (recording.id, recording.video, stats[recording.video], recording.imu, stats[recording.imu])
+            if path is not None:
+                if path not in stats:
+                    stats[path] = _stat(path)
+                files += [path, stats[path]]
+        fields = (recording.id, *files)
         digest.update(
             repr((*map(str, fields), recording.start_s, recording.end_s)).encode("utf-8", "surrogatepass")
         )
     return digest.hexdigest()
 
 
-def read_split_files(folder: Path, key: str = "splits") -> list[tuple[str, str, str]]:
+def required_splits(settings: DatasetSettings) -> tuple[str, ...]:
+    """Which splits must hold recordings: val gives the anchors of a teacher, which an IMU-only dataset never has."""
+    return SPLITS if settings.video is not None else ("train", "test")
+
+
+def read_split_files(
+    folder: Path, key: str = "splits", required: Sequence[str] = SPLITS
+) -> list[tuple[str, str, str]]:
     """Read `train.txt`, `val.txt` and `test.txt` as (id, label, split), in file order.
 
     Lines are `id<TAB>label`, as published for Ego4D and EgoExo4D, or `…/<class>/<name> <count> <count> <number>`, as
     published for UESTC-MMEA-CL: there the id is `<class>/<name>` and the label `<class>`. `key` is the config key named
-    in errors.
+    in errors; the file of a split that is not `required` may be missing or empty.
 
     Raises
     ------
@@ -154,7 +172,9 @@ def read_split_files(folder: Path, key: str = "splits") -> list[tuple[str, str, 
     rows = []
     for split in SPLITS:
         path = folder / f"{split}.txt"
-        lines = read_text(path, key).splitlines()
+        if split not in required and not os.path.exists(path):
+            continue
+        lines = read_text(path, key, LARGEST_LIST).splitlines()
         for number, line in enumerate(lines, 1):
             if not line.strip():
                 continue
@@ -165,18 +185,20 @@ def read_split_files(folder: Path, key: str = "splits") -> list[tuple[str, str, 
             if not recording_id or not label:
                 raise LayoutError(f"{path}:{number}: {line[:80]!r} is not `id<TAB>label` (config key {key})")
             rows.append((recording_id, label, split))
-    check_splits(rows, folder, key)
+    check_splits(rows, folder, key, required)
     return rows
 
 
-def check_splits(rows: Sequence[tuple[str, str, str]], source: Path, key: str) -> None:
+def check_splits(
+    rows: Sequence[tuple[str, str, str]], source: Path, key: str, required: Sequence[str] = SPLITS
+) -> None:
     """Check (id, label, split) rows; `source` and `key` are the file or folder and the config key to name.
 
     Raises
     ------
     LayoutError
-        A split is empty, an id is listed twice or in two splits, train holds a single class, or val or test hold a
-        label that train does not.
+        A `required` split is empty, an id is listed twice or in two splits, train holds a single class, or val or test
+        hold a label that train does not.
     """
     where = f"{source} (config key {key})"
     seen: dict[str, str] = {}
@@ -191,11 +213,10 @@ def check_splits(rows: Sequence[tuple[str, str, str]], source: Path, key: str) -
             raise LayoutError(f"{where}: recording {recording_id!r} is listed {place}; list it once")
         seen[recording_id] = split
         labels[split].add(label)
-    for split in SPLITS:
+    for split in required:
         if not labels[split]:
-            raise LayoutError(
-                f"{where}: no recording in split {split!r}; each of train, val and test needs some"
-            )
+            needed = f"{', '.join(required[:-1])} and {required[-1]}"
+            raise LayoutError(f"{where}: no recording in split {split!r}; each of {needed} needs some")
     if len(labels["train"]) < 2:
         only = next(iter(labels["train"]))
         raise LayoutError(
@@ -210,12 +231,19 @@ def check_splits(rows: Sequence[tuple[str, str, str]], source: Path, key: str) -
             )
 
 
-def read_text(path: Path, key: str) -> str:
-    """Read a UTF-8 file that the config names, with or without a byte order mark. Raises `LayoutError`."""
+def read_text(path: Path, key: str, largest: float = math.inf) -> str:
+    """Read a UTF-8 file that the config names, with or without a byte order mark.
+
+    Raises `LayoutError`, also where it has more than `largest` bytes.
+    """
     try:
+        if (size := path.stat().st_size) > largest:
+            raise LayoutError(f"{path} has {size >> 20} MB, too much for a list: see config key {key}")
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
         raise LayoutError(f"{path} does not exist: put the file there or correct config key {key}") from None
+    except LayoutError:
+        raise
     except (OSError, ValueError) as error:
         raise LayoutError(f"{path} cannot be read ({error}): see config key {key}") from None
 
@@ -247,12 +275,17 @@ def read_imu_csv(
 
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            first = file.readline()
+            first = file.readline(LONGEST_LINE)
     except FileNotFoundError:
         raise ImuError("imu_missing_file", f"{path} does not exist") from None
     except (OSError, ValueError) as error:
         raise ImuError("imu_unreadable", f"{path} cannot be read: {error}") from None
-    names = [name.strip() for name in next(csv.reader([first]), [])]
+    if len(first) == LONGEST_LINE:
+        raise ImuError("imu_unreadable", f"{path} is no csv of samples: its first line does not end")
+    try:
+        names = [name.strip() for name in next(csv.reader([first]), [])]
+    except csv.Error as error:
+        raise ImuError("imu_unreadable", f"{path} is no csv of samples: {error}") from None
     skip = 1
     if not header:
         skip = 0 if names and _is_number(names[0]) else 1
@@ -272,7 +305,11 @@ def read_imu_csv(
             read_options=pa_csv.ReadOptions(use_threads=False, column_names=names, skip_rows=skip),
             convert_options=pa_csv.ConvertOptions(include_columns=wanted, column_types=types),
         ).to_pandas()
-    except (pa.ArrowException, ValueError):
+    except (pa.ArrowException, ValueError) as error:
+        if "straddl" in str(
+            error
+        ):  # it says so of a line longer than its blocks of 1 MB, which pandas would take
+            raise ImuError("imu_unreadable", f"{path} is no csv of samples: a line does not end") from None
         table = _read_csv_with_pandas(path, names, wanted, skip)
     if table.empty:
         raise ImuError("imu_empty", f"{path} holds no samples")

@@ -20,6 +20,7 @@ from comodo.layouts import (
     read_imu_csv,
     read_split_files,
     read_text,
+    required_splits,
     split_folder,
 )
 from comodo.layouts.processed import SUFFIX, imu_path, read_processed_imu, video_path
@@ -40,14 +41,17 @@ class Ego4D:
     def recordings(self) -> list[Recording]:
         """List the recordings of the split files. Raises `LayoutError`."""
         root = check_root(self.settings, f"{self.key}.root")
-        rows = read_split_files(split_folder(self.settings), f"{self.key}.splits")
+        needed = required_splits(self.settings)
+        rows = read_split_files(split_folder(self.settings), f"{self.key}.splits", needed)
         groups = participants(root / "ego4d.json", f"{self.key}.root")
         return [
             Recording(
                 id=uid,
                 split=split,
                 label=label,
-                video=video_path(root / "full_scale" / f"{uid}.mp4", root, uid),
+                video=video_path(root / "full_scale" / f"{uid}.mp4", root, uid)
+                if self.settings.video
+                else None,
                 imu=imu_path(root / "imu" / f"{uid}.csv", root, uid),
                 group=groups.get(uid, ""),
             )
@@ -86,11 +90,11 @@ def participants(path: Path, key: str) -> dict[str, str]:
 
     try:
         videos = json.loads(read_text(path, key), object_hook=keep)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         if isinstance(error, LayoutError):
             raise
         raise LayoutError(
             f"{path} is not valid JSON ({error}): fetch it again, or see config key {key}"
         ) from None
-    pairs = [item for item in videos or [] if item is not None] if isinstance(videos, list) else []
-    return {uid: str(participant) for uid, participant in pairs if participant is not None}
+    pairs = [item for item in videos if isinstance(item, tuple)] if isinstance(videos, list) else []
+    return {str(uid): str(participant) for uid, participant in pairs if participant is not None}

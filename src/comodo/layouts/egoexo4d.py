@@ -5,7 +5,8 @@ The video is `frame_aligned_videos/downscaled/448/<camera>_214-1.mp4`, the IMU `
 
 The IMU bears the clock of the glasses. On it, the time of the video's first frame stands in
 `captures/<capture>/timesync.csv`; where that is missing, the first record of the RGB stream gives it, and where there
-is none either (`noimagestreams`), the start of the IMU does: video and IMU were cut to the take.
+is none either (`noimagestreams`), the start of the IMU does: video and IMU were cut to the take. So it does in an
+IMU-only dataset.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ from typing import Any, NamedTuple
 
 from comodo.config import DatasetSettings
 from comodo.layouts import (
+    LONGEST_LINE,
     ImuSamples,
     LayoutError,
     Recording,
     check_root,
     read_split_files,
     read_text,
+    required_splits,
     split_folder,
 )
 from comodo.layouts.processed import SUFFIX, imu_path, read_processed_imu, video_path
@@ -55,17 +58,19 @@ class EgoExo4D:
     def recordings(self) -> list[Recording]:
         """List the takes of the split files. Raises `LayoutError`."""
         check_root(self.settings, f"{self.key}.root")
-        rows = read_split_files(split_folder(self.settings), f"{self.key}.splits")
+        needed = required_splits(self.settings)
+        rows = read_split_files(split_folder(self.settings), f"{self.key}.splits", needed)
         return [self._recording(*row) for row in rows]
 
     def _recording(self, name: str, label: str, split: str) -> Recording:
         take = self._takes.get(name) or _find_take(self.root, name)
         folder = self.root / take.folder
+        video = folder / VIDEOS / f"{take.camera}_{RGB_STREAM}.mp4"
         return Recording(
             id=name,
             split=split,
             label=label,
-            video=video_path(folder / VIDEOS / f"{take.camera}_{RGB_STREAM}.mp4", self.root, name),
+            video=video_path(video, self.root, name) if self.settings.video else None,
             imu=imu_path(folder / VRS_NAME.format(camera=take.camera), self.root, name),
             group=name.rpartition("_")[0],  # takes are numbered within their session
         )
@@ -85,7 +90,7 @@ class EgoExo4D:
 
         values, first_frame_ns = read_vrs(recording.imu)
         notes = []
-        start_ns = self._video_start_ns(recording.id)
+        start_ns = values[0, 0] if recording.video is None else self._video_start_ns(recording.id)
         if start_ns is None:
             start_ns = first_frame_ns
         if start_ns is None:
@@ -101,10 +106,10 @@ class EgoExo4D:
             return None
         try:
             with (self.root / "captures" / take.capture / "timesync.csv").open(newline="") as file:
-                names = next(csv.reader([file.readline()]))
+                names = next(csv.reader([file.readline(LONGEST_LINE)]))
                 row = next(csv.reader(islice(file, take.first_row, None)))
             time = float(row[names.index(f"{take.camera}_{RGB_STREAM}_capture_timestamp_ns")])
-        except (OSError, ValueError, IndexError, StopIteration):
+        except (OSError, ValueError, IndexError, StopIteration, csv.Error):
             return None
         return time if time > 0 else None  # neither NaN nor a placeholder
 
@@ -133,8 +138,9 @@ def _read_takes(path: Path, key: str) -> dict[str, _Take]:
             # The documentation's own example starts one row after `timesync_start_idx`.
             row = item.get("timesync_start_idx")
             first_row = row + 1 if isinstance(row, int) else -1
-            folder = item.get("root_dir") or os.path.join("takes", item["take_name"])
-            return item["take_name"], _Take(folder, camera, item.get("capture") or "", first_row)
+            name, folder, capture = (item.get(key) for key in ("take_name", "root_dir", "capture"))
+            folder = folder if isinstance(folder, str) and folder else os.path.join("takes", str(name))
+            return str(name), _Take(folder, camera, capture if isinstance(capture, str) else "", first_row)
         if "capture_name" in item:
             return item["capture_name"]
         if item.get("stream_id") == RGB_STREAM:
@@ -146,7 +152,7 @@ def _read_takes(path: Path, key: str) -> dict[str, _Take]:
     try:
         takes = json.loads(read_text(path, key), object_hook=keep)
         return dict(takes)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         if isinstance(error, LayoutError):
             raise
         raise LayoutError(

@@ -4,6 +4,8 @@ Columns `recording, split, label, video, imu` and, where wanted, `group, start_s
 dataset's `root`. An empty `imu` means that the camera file holds the IMU (GoPro, Insta360, DJI, Sony: read by
 telemetry-parser); else it is a csv whose columns, units and clock the config key `imu.csv` describes. With `start_s`
 and `end_s` (seconds of the video file) several recordings can be cut out of one file.
+
+An IMU-only dataset (`video: null`) needs no `video`: time starts at the first sample of the IMU file.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from comodo.config import SPLITS, DatasetSettings
 from comodo.layouts import (
+    LARGEST_LIST,
     STANDARD_GRAVITY,
     ImuError,
     ImuSamples,
@@ -28,6 +31,7 @@ from comodo.layouts import (
     check_splits,
     read_imu_csv,
     read_text,
+    required_splits,
 )
 
 if TYPE_CHECKING:
@@ -36,6 +40,7 @@ if TYPE_CHECKING:
 
 COLUMNS = ("recording", "split", "label", "video", "imu")
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+LATEST_S = 1e7  # of a cut: no recording is four months long
 MARGIN_S = 0.1  # of IMU around a recording that is cut out of a longer file
 
 
@@ -50,20 +55,28 @@ class Table:
         """List the rows of the table. Raises `LayoutError`."""
         root = check_root(self.settings, f"{self.key}.root")
         path = Path(self.settings.table or "")
-        reader = csv.DictReader(io.StringIO(read_text(path, f"{self.key}.table"), newline=""))
+        text = read_text(path, f"{self.key}.table", LARGEST_LIST)
+        try:
+            recordings = self._read(csv.DictReader(io.StringIO(text, newline="")), root, path)
+        except csv.Error as error:
+            raise LayoutError(f"{path} is no csv ({error}): see config key {self.key}.table") from None
+        rows = [(r.id, r.label, r.split) for r in recordings]
+        check_splits(rows, path, f"{self.key}.table", required_splits(self.settings))
+        self._check_cuts(recordings, path)
+        return recordings
+
+    def _read(self, reader: csv.DictReader[str], root: Path, path: Path) -> list[Recording]:
         names = [name.strip() for name in reader.fieldnames or ()]
         reader.fieldnames = names
-        missing = [column for column in COLUMNS if column not in names]
+        needed = [column for column in COLUMNS if column != "video" or self.settings.video]
+        missing = [column for column in needed if column not in names]
         if missing:
             hint = "; it is separated by ';', not ','" if any(";" in name for name in names) else ""
             where = f"{path} (config key {self.key}.table)"
             raise LayoutError(
-                f"{where}: no column {', '.join(missing)}{hint}; needed are {', '.join(COLUMNS)}"
+                f"{where}: no column {', '.join(missing)}{hint}; needed are {', '.join(needed)}"
             )
-        recordings = [self._recording(row, root, f"{path}:{reader.line_num}") for row in reader]
-        check_splits([(r.id, r.label, r.split) for r in recordings], path, f"{self.key}.table")
-        self._check_cuts(recordings, path)
-        return recordings
+        return [self._recording(row, root, f"{path}:{reader.line_num}") for row in reader]
 
     def _recording(self, row: dict[str, str | None], root: Path, where: str) -> Recording:
         cells = {
@@ -71,7 +84,8 @@ class Table:
             for name, value in row.items()
             if isinstance(value, str) or value is None
         }
-        for column in ("recording", "split", "label", "video"):
+        media = "video" if self.settings.video or cells.get("video") else "imu"
+        for column in ("recording", "split", "label", media):
             if not cells[column]:
                 raise LayoutError(f"{where}: the cell {column!r} is empty (config key {self.key}.table)")
         if cells["split"] not in SPLITS:
@@ -83,13 +97,13 @@ class Table:
             raise LayoutError(
                 f"{where}: end_s {end:g} is not after start_s {start or 0:g} (config key {self.key}.table)"
             )
-        video = root / cells["video"]
+        video = root / cells["video"] if self.settings.video or not cells["imu"] else None
         return Recording(
             id=cells["recording"],
             split=cells["split"],
             label=cells["label"],
             video=video,
-            imu=root / cells["imu"] if cells["imu"] else video,
+            imu=video if video and not cells["imu"] else root / cells["imu"],
             group=cells.get("group", ""),
             start_s=start or 0.0,
             end_s=end,
@@ -102,9 +116,10 @@ class Table:
             value = float(cell)
         except ValueError:
             value = math.nan
-        if not (math.isfinite(value) and value >= 0):
+        if not 0 <= value <= LATEST_S:
             raise LayoutError(
-                f"{where}: {column} {cell!r} is not a number of seconds ≥ 0 (config key {self.key}.table)"
+                f"{where}: {column} {cell!r} is not a number of seconds ≥ 0 and ≤ {LATEST_S:.0f} "
+                f"(config key {self.key}.table)"
             )
         return value
 
@@ -112,8 +127,8 @@ class Table:
         """Refuse footage that lies in two splits under two names."""
         by_file = defaultdict(list)
         for recording in recordings:
-            by_file[recording.video].append(recording)
-        for cuts in by_file.values():
+            by_file[recording.video or recording.imu].append(recording)
+        for file, cuts in by_file.items():
             cuts.sort(key=lambda cut: cut.start_s)
             # Against the cut that reaches furthest so far, one per split.
             furthest: dict[str, Recording] = {}
@@ -122,7 +137,7 @@ class Table:
                     if split != cut.split and _end(other) > cut.start_s:
                         raise LayoutError(
                             f"{path} (config key {self.key}.table): {other.id!r} in {split} and {cut.id!r} in "
-                            f"{cut.split} share footage of {cut.video}: correct start_s and end_s, or use one split"
+                            f"{cut.split} share footage of {file}: correct start_s and end_s, or use one split"
                         )
                 if cut.split not in furthest or _end(cut) > _end(furthest[cut.split]):
                     furthest[cut.split] = cut
@@ -130,9 +145,7 @@ class Table:
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
         """Read the IMU of a recording from its csv or camera file, cut out with a small margin. Raises `ImuError`."""
         samples = (
-            _read_camera(recording.video)
-            if recording.imu == recording.video
-            else self._read_csv(recording.imu)
+            _read_camera(recording.imu) if recording.imu == recording.video else self._read_csv(recording.imu)
         )
         if recording.start_s == 0 and recording.end_s is None:
             return [samples]
@@ -148,7 +161,10 @@ class Table:
         if columns.time is None:
             time = np.arange(len(table)) / (columns.rate_hz or 1.0)
         else:
-            time = table[columns.time].to_numpy() * TIME_UNITS[columns.time_unit]
+            time = table[columns.time].to_numpy()
+            if self.settings.video is None:
+                time = time - np.min(time, where=np.isfinite(time), initial=np.inf)
+            time = time * TIME_UNITS[columns.time_unit]
         accel = table[list(columns.accel)].to_numpy().T * (
             STANDARD_GRAVITY if columns.accel_unit == "g" else 1.0
         )
@@ -200,7 +216,11 @@ def _read_camera(path: Path) -> ImuSamples:
         raise ImuError("imu_missing_file", f"{path} does not exist")
     try:
         entries = telemetry_parser.Parser(str(path)).normalized_imu()
-    except Exception as error:  # the library raises nothing narrower
+    except (
+        BaseException
+    ) as error:  # the library raises nothing narrower; where it panics, not even an Exception
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
         raise ImuError(
             "imu_unreadable", f"{path} holds no IMU that telemetry-parser can read: {error}"
         ) from None

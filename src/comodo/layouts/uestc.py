@@ -18,6 +18,7 @@ from comodo.layouts import (
     check_root,
     read_imu_csv,
     read_split_files,
+    required_splits,
     split_folder,
 )
 from comodo.layouts.processed import SUFFIX, imu_path, read_processed_imu, video_path
@@ -37,15 +38,17 @@ class Uestc:
     def recordings(self) -> list[Recording]:
         """List the recordings of the split files; ids are `<class>/<name>`. Raises `LayoutError`."""
         root = check_root(self.settings, f"{self.key}.root")
+        needed = required_splits(self.settings)
+        rows = read_split_files(split_folder(self.settings), f"{self.key}.splits", needed)
         return [
             Recording(
                 id=name,
                 split=split,
                 label=label,
-                video=video_path(root / "video" / f"{name}.mp4", root, name),
+                video=video_path(root / "video" / f"{name}.mp4", root, name) if self.settings.video else None,
                 imu=imu_path(root / "sensor" / f"{name}.csv", root, name),
             )
-            for name, label, split in read_split_files(split_folder(self.settings), f"{self.key}.splits")
+            for name, label, split in rows
         ]
 
     def read_imu(self, recording: Recording) -> list[ImuSamples]:

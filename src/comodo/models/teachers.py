@@ -1,11 +1,13 @@
-"""Teachers: frozen video models from `transformers`, by hub id or local folder.
+"""Teachers: frozen video or image models from `transformers`, by hub id or local folder.
 
-A new family is one line in `FAMILIES`: its class, and how its tokens become one embedding.
+A video model is of one of the `FAMILIES`; a new one is one entry: its class, and how a clip becomes one embedding.
+Any other model that takes images sees each frame by itself, and the embedding is the mean over the frames.
 """
 
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,30 +19,93 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
+from comodo.artefacts import file_digest
+from comodo.text import first_line
 from comodo.versions import VERSIONS
+
+IMAGE_FRAMES = 8  # frames per clip that an image model sees, where nothing else is asked for
+USUAL = {"do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "do_flip_channel_order": False}
+"""What `Teacher.normalise` does, in the keys of preprocessor files."""
+
+
+def _videomae(model: Any, pixels: Tensor) -> Tensor:
+    tokens: Tensor = model(pixel_values=pixels).last_hidden_state
+    return tokens.mean(dim=1) if model.config.use_mean_pooling else tokens[:, 0]
+
+
+def _timesformer(model: Any, pixels: Tensor) -> Tensor:
+    tokens: Tensor = model(pixel_values=pixels).last_hidden_state
+    return tokens.mean(dim=1)  # class token included
+
+
+def _vjepa2(model: Any, pixels: Tensor) -> Tensor:
+    tokens: Tensor = model(pixel_values_videos=pixels, skip_predictor=True).last_hidden_state
+    return tokens.mean(dim=1)
+
+
+def _images(model: Any, pixels: Tensor) -> Tensor:
+    return _frame_mean(model, pixels, model(pixel_values=pixels.flatten(0, 1)))
+
+
+def _siglip2(model: Any, pixels: Tensor) -> Tensor:
+    """SigLIP 2 of any resolution ("naflex") wants the patches themselves, (y, x, channel) inside each."""
+    side = model.config.patch_size
+    grid = (
+        pixels.flatten(0, 1).unflatten(3, (-1, side)).unflatten(2, (-1, side))
+    )  # (B·T, 3, rows, y, columns, x)
+    patches = grid.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
+    shapes = torch.tensor([[grid.shape[2], grid.shape[4]]] * len(patches), device=pixels.device)
+    mask = torch.ones(patches.shape[:2], dtype=torch.int32, device=pixels.device)
+    output = model(pixel_values=patches, pixel_attention_mask=mask, spatial_shapes=shapes)
+    return _frame_mean(model, pixels, output)
+
+
+def _frame_mean(model: Any, pixels: Tensor, output: Any) -> Tensor:
+    """Mean over frames of the model's pooled output, else of its class token, else of the mean over tokens."""
+    pooled = output.get("pooler_output")
+    if pooled is None:
+        tokens = output.last_hidden_state
+        tokens = (
+            tokens.flatten(2).mT if tokens.ndim == 4 else tokens
+        )  # a convolutional map (·, D, rows, columns)
+        names = (name for name, _ in model.named_parameters())
+        has_class = any(name.endswith(("cls_token", "class_embedding")) for name in names)
+        pooled = tokens[:, 0] if has_class else tokens.mean(dim=1)
+    frames: Tensor = pooled.flatten(1).unflatten(0, pixels.shape[:2])
+    return frames.mean(dim=1)
 
 
 class Family(NamedTuple):
-    """A kind of video model: the class in `transformers`, and (tokens (B, N, D), config) → (B, D)."""
+    """A kind of model.
+
+    Attributes:
+        model: its class in `transformers`.
+        embed: (model, pixels (B, T, 3, S, S)) → embeddings (B, D).
+        frames: key of its config that says T; None: each frame is seen by itself, so any T will do.
+        step: key of its config that other T must be multiples of; None: T is fixed.
+        size: key of its config that says S; None: the preprocessor file says it.
+    """
 
     model: str
-    pool: Callable[[Tensor, Any], Tensor]
+    embed: Callable[[Any, Tensor], Tensor]
+    frames: str | None = None
+    step: str | None = None
+    size: str | None = None
 
 
 FAMILIES = {
-    "videomae": Family(
-        "VideoMAEModel",
-        lambda tokens, config: tokens.mean(dim=1) if config.use_mean_pooling else tokens[:, 0],
-    ),
-    "timesformer": Family(
-        "TimesformerModel", lambda tokens, config: tokens.mean(dim=1)
-    ),  # class token included
+    "videomae": Family("VideoMAEModel", _videomae, "num_frames", None, "image_size"),
+    "timesformer": Family("TimesformerModel", _timesformer, "num_frames", None, "image_size"),
+    "vjepa2": Family("VJEPA2Model", _vjepa2, "frames_per_clip", "tubelet_size", "crop_size"),
+    "siglip2_vision_model": Family("Siglip2VisionModel", _siglip2),
 }
-"""Known families by the `model_type` of their config; pooling as published."""
+"""Known families by the `model_type` of their config; VideoMAE and TimeSformer pool as published."""
+
+IMAGE_MODEL = Family("AutoModel", _images)
 
 
 class Teacher:
-    """A frozen video model that turns the frames of a clip into one embedding.
+    """A frozen model that turns the frames of a clip into one embedding.
 
     Attributes:
         n_frames: frames per clip, T.
@@ -52,25 +117,31 @@ class Teacher:
     """
 
     def __init__(
-        self, model: Any, preprocessing: dict[str, Any], identity: dict[str, Any], device: str
+        self,
+        model: Any,
+        family: Family,
+        n_frames: int,
+        preprocessing: dict[str, Any],
+        identity: dict[str, Any],
+        device: str,
     ) -> None:
-        """Wrap a `transformers` model of a known family; `load_teacher` makes one from an id or a folder."""
-        config = model.config
-        self.n_frames: int = config.num_frames
-        self.dim: int = config.hidden_size
+        """Wrap a `transformers` model; `load_teacher` makes one from an id or a folder."""
+        self.n_frames = n_frames
         self.image_size: int = preprocessing["image_size"]
         self.device = torch.device(device)
         self.identity = {**identity, "preprocessing": preprocessing}
         self._mean = torch.tensor(preprocessing["mean"], device=self.device)
         self._std = torch.tensor(preprocessing["std"], device=self.device)
-        self._pool = FAMILIES[config.model_type].pool
+        self._embed = family.embed
         self._model = model.to(self.device).eval().requires_grad_(False)
+        self.dim: int = model.config.hidden_size if family.frames else self._try_one_frame()
 
     def normalise(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
         """Turn frames (B, T, H, W, 3), uint8, into pixels (B, T, 3, S, S), float32, on the teacher's device.
 
         Scaled to [0, 1], then by the checkpoint's mean and standard deviation; frames of another size than the
-        model's are resized afterwards (bilinear, antialiased), as published.
+        model's are resized afterwards (bilinear, antialiased), as published. Extracted clips are the square centre
+        of their video already, so nothing more is cropped.
         """
         on_device = torch.as_tensor(frames).to(self.device)
         pixels = ((on_device / 255 - self._mean) / self._std).movedim(-1, 2)
@@ -81,10 +152,10 @@ class Teacher:
         return pixels.contiguous()
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Embed normalised clips (B, T, 3, H, W) → (B, dim), pooled as published, of any length.
+        """Embed normalised clips (B, T, 3, H, W) → (B, dim), of any length.
 
         Raises:
-            ValueError: when a clip has another number of frames than the model takes.
+            ValueError: when a clip has another number of frames than the teacher takes.
         """
         if pixels.ndim != 5 or pixels.shape[1:3] != (self.n_frames, 3):
             raise ValueError(
@@ -92,58 +163,152 @@ class Teacher:
                 f"(B, {self.n_frames}, 3, H, W)"
             )
         with torch.inference_mode():
-            tokens = self._model(pixel_values=pixels.to(self.device)).last_hidden_state
-            pooled = self._pool(tokens, self._model.config)
+            pooled = self._embed(self._model, pixels.to(self.device))
         return pooled.clone()  # an ordinary tensor, which autograd may see
 
+    def _try_one_frame(self) -> int:
+        """Width of an image model's embeddings, by embedding a black frame twice."""
+        frame = torch.zeros(1, 1, 3, self.image_size, self.image_size, device=self.device)
+        name, kind = self.identity["model"], self.identity["family"]
+        try:
+            with torch.inference_mode():
+                first, second = (self._embed(self._model, frame) for _ in range(2))
+        except (TypeError, ValueError, RuntimeError, AttributeError) as error:
+            raise ValueError(
+                f"teacher {name!r}: a {kind!r} model does not embed frames of {self.image_size} pixels, the "
+                f"size that its preprocessor file says: {first_line(error)}"
+            ) from error
+        if not torch.allclose(first, second, atol=1e-4, equal_nan=True):  # ViT-MAE hides patches by chance
+            raise ValueError(
+                f"teacher {name!r}: a {kind!r} model embeds the same frame differently each time: take another"
+            )
+        return first.shape[1]
 
-def load_teacher(id_or_folder: str | Path, revision: str | None = None, device: str = "cpu") -> Teacher:
-    """Load a frozen teacher by `from_pretrained`.
+
+def load_teacher(
+    id_or_folder: str | Path, revision: str | None = None, device: str = "cpu", n_frames: int | None = None
+) -> Teacher:
+    """Load a frozen teacher by `from_pretrained`; it computes in float32.
 
     Args:
-        id_or_folder: a hub id, or a folder with config.json, weights and preprocessor_config.json.
+        id_or_folder: a hub id, or a folder with config.json, weights and preprocessor_config.json (or
+            video_preprocessor_config.json). Of a model of images and text, only the image tower is used.
         revision: pinned revision of a hub id.
         device: a torch device.
+        n_frames: frames per clip; default the number that the video model was trained with, 8 for an image model.
 
     Raises:
-        ValueError: when there is no such model, its family is unknown, or weights are missing.
+        ValueError: when there is no such model, it takes neither videos nor images, weights are missing, or it cannot
+            take `n_frames`.
     """
     import transformers
-    from transformers.image_processing_base import ImageProcessingMixin
 
     name = str(id_or_folder)
     try:
         config = transformers.AutoConfig.from_pretrained(name, revision=revision)
     except (OSError, ValueError) as error:
-        raise ValueError(f"teacher {name!r}: no config could be read: {_first_line(error)}") from error
-    family = FAMILIES.get(config.model_type)
-    if family is None:
-        raise ValueError(
-            f"teacher {name!r} is a {config.model_type!r} model; known are {', '.join(sorted(FAMILIES))}"
-        )
-    try:
-        processor, _ = ImageProcessingMixin.get_image_processor_dict(name, revision=revision)
-        mean, std = processor["image_mean"], processor["image_std"]
-    except (OSError, KeyError) as error:
-        raise ValueError(
-            f"teacher {name!r}: preprocessor_config.json with image_mean and image_std is needed: {_first_line(error)}"
-        ) from error
+        raise ValueError(f"teacher {name!r}: no config could be read: {first_line(error)}") from error
+    tower = getattr(config, "vision_config", None) or config
+    family = _family_of(name, tower)
+    taken = _n_frames(name, family, tower, n_frames)
+    processor = _read_preprocessor(name, revision)
+    size = getattr(tower, family.size) if family.size else _processed_size(name, processor)
     # Attention is left to `transformers`: SDPA wherever the family has it.
     model_class = getattr(transformers, family.model)
     try:
-        model, info = model_class.from_pretrained(name, revision=revision, output_loading_info=True)
+        model, info = model_class.from_pretrained(
+            name, config=tower, revision=revision, dtype=torch.float32, output_loading_info=True
+        )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ValueError(f"teacher {name!r}: the weights cannot be loaded: {_first_line(error)}") from error
-    if missing := sorted(info["missing_keys"]):  # `transformers` leaves them random and warns
+        raise ValueError(f"teacher {name!r}: the weights cannot be loaded: {first_line(error)}") from error
+    missing = sorted(info["missing_keys"])  # `transformers` leaves them random and warns
+    if missing and all(key.startswith("pooler.") for key in missing):
+        model.pooler = None  # a classifier's checkpoint has no pooler; its class token serves
+    elif missing:
         raise ValueError(f"teacher {name!r}: {len(missing)} weights are missing, first {missing[0]!r}")
-    size = config.image_size if isinstance(config.image_size, int) else config.image_size[0]
     identity = {"model": name, "family": config.model_type, "version": VERSIONS["encode_video"]}
+    if family.step or not family.frames:
+        identity["n_frames"] = taken
     if Path(name).is_dir():
         identity["weights"] = folder_digest(Path(name))
     else:
         identity["revision"] = getattr(config, "_commit_hash", None) or revision or "main"
-    preprocessing = {"mean": list(mean), "std": list(std), "image_size": size}
-    return Teacher(model, preprocessing, identity, device)
+    preprocessing = {
+        "mean": list(processor["image_mean"]),
+        "std": list(processor["image_std"]),
+        "image_size": size if isinstance(size, int) else size[0],
+    }
+    return Teacher(model, family, taken, preprocessing, identity, device)
+
+
+def _family_of(name: str, config: Any) -> Family:
+    """The family of a model; any that takes images is an image model."""
+    from transformers import MODEL_MAPPING
+
+    if config.model_type in FAMILIES:
+        return FAMILIES[config.model_type]
+    known = MODEL_MAPPING.get(type(config), None)
+    if getattr(known, "main_input_name", "") != "pixel_values":
+        raise ValueError(
+            f"teacher {name!r} is a {config.model_type!r} model; a teacher is a video model ("
+            f"{', '.join(sorted(key for key, family in FAMILIES.items() if family.frames))}) or an image model"
+        )
+    return IMAGE_MODEL
+
+
+def _n_frames(name: str, family: Family, config: Any, asked: int | None) -> int:
+    """Frames per clip: those asked for, where the model can take them."""
+    own: int = getattr(config, family.frames) if family.frames else IMAGE_FRAMES
+    if asked is None or asked == own or not family.frames:
+        return asked or own
+    if family.step is None:
+        raise ValueError(
+            f"teacher {name!r}: n_frames: this {config.model_type!r} model takes {own} frames, not {asked}: "
+            "leave n_frames out"
+        )
+    if asked % getattr(config, family.step):
+        raise ValueError(
+            f"teacher {name!r}: n_frames: {asked} is no multiple of {getattr(config, family.step)}, the frames that "
+            f"a {config.model_type!r} model takes together"
+        )
+    return asked
+
+
+def _read_preprocessor(name: str, revision: str | None) -> dict[str, Any]:
+    """The checkpoint's own preprocessing, from the file for images, else (V-JEPA 2) from the one for videos."""
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    reasons = []
+    for file in ("preprocessor_config.json", "video_preprocessor_config.json"):
+        try:
+            processor, _ = ImageProcessingMixin.get_image_processor_dict(
+                name, revision=revision, image_processor_filename=file
+            )
+        except OSError as error:
+            reasons.append(first_line(error))
+            continue
+        for key, usual in USUAL.items():
+            asked = processor.get(key)
+            if asked is not None and not math.isclose(asked, usual, rel_tol=1e-6):
+                raise ValueError(f"teacher {name!r}: {file}: {key}: {asked} is not supported, only {usual}")
+        if processor.get("image_mean") and processor.get("image_std"):
+            return processor  # type: ignore[no-any-return]
+        reasons.insert(0, f"{file} lacks them")
+    raise ValueError(
+        f"teacher {name!r}: preprocessor_config.json with image_mean and image_std is needed: {reasons[0]}"
+    )
+
+
+def _processed_size(name: str, processor: dict[str, Any]) -> int:
+    """Side of the frames that a preprocessor makes, pixels: what it crops to, else what it resizes to."""
+    if "max_num_patches" in processor:
+        return int(processor["patch_size"]) * math.isqrt(processor["max_num_patches"])
+    size = (processor.get("do_center_crop") and processor.get("crop_size")) or processor.get("size")
+    if isinstance(size, dict):
+        size = size.get("height") or size.get("shortest_edge")
+    if not size:
+        raise ValueError(f"teacher {name!r}: preprocessor_config.json: size: says no side of the frames")
+    return int(size)
 
 
 def folder_digest(folder: Path) -> str:
@@ -151,10 +316,5 @@ def folder_digest(folder: Path) -> str:
     digest = hashlib.sha256()
     for file in sorted(folder.iterdir()):
         if file.suffix in {".json", ".safetensors", ".bin"}:
-            with file.open("rb") as stream:
-                digest.update(f"{file.name}:{hashlib.file_digest(stream, 'sha256').hexdigest()}\n".encode())
+            digest.update(f"{file.name}:{file_digest(file)}\n".encode())
     return digest.hexdigest()[:16]
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

@@ -93,6 +93,8 @@ def takes(settings: SimulateSettings, stream: int = 0) -> list[Take]:
             for label_id, (label, scenario, family) in enumerate(kinds):
                 entropy = (settings.seed, stream, split_id, number)
                 source = recorded[label][subject] if recorded is not None else None
+                if recorded is not None and source is None:
+                    continue  # this subject was not recorded doing that
                 uid = f"s{subject:03d}-{label}"
                 world.append(Take(uid, split, subject, label, scenario, family, entropy, label_id, source))
             subject += 1
@@ -259,20 +261,23 @@ def read_recorded(path: Path) -> Imu:
     return Imu(table[TIME].to_numpy() / 1000, table[list(ACCEL)].to_numpy().T, table[list(GYRO)].to_numpy().T)
 
 
-def _recorded(settings: SimulateSettings, subjects: int) -> dict[str, list[Path]]:
-    """Recorded IMU files by label: `<trajectory_imu>/<label>/<subject>.csv`, the same subjects for each label."""
+def _recorded(settings: SimulateSettings, subjects: int) -> dict[str, list[Path | None]]:
+    """Recorded IMU files by label, of the first subjects by name: `<trajectory_imu>/<label>/<subject>.csv`, or none."""
     folder = Path(str(settings.trajectory_imu))
     found = {kind.name: sorted(kind.glob("*.csv")) for kind in sorted(folder.glob("*/"))}
     labels = [name for name, files in found.items() if files][: settings.activities]
     if len(labels) < 2:
         raise ValueError(f"simulate.trajectory_imu: {folder} needs two folders <label>/ of csv files or more")
-    names = sorted(set.intersection(*({path.name for path in found[label]} for label in labels)))
+    names = sorted({path.name for label in labels for path in found[label]})
     if len(names) < subjects:
         raise ValueError(
-            f"simulate.trajectory_imu: {folder} has {len(names)} subjects with a csv of every label, "
+            f"simulate.trajectory_imu: {folder} has {len(names)} subjects, "
             f"the settings ask for {subjects} (train, val and test subjects)"
         )
-    return {label: [folder / label / name for name in names[:subjects]] for label in labels}
+    return {
+        label: [path if (path := folder / label / name).exists() else None for name in names[:subjects]]
+        for label in labels
+    }
 
 
 def _refuse_foreign(root: Path) -> None:

@@ -128,7 +128,7 @@ def _train(
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, pretraining.learning_rate, total_steps=pretraining.epochs * batches
     )
-    pool = FAMILIES[model.config.model_type].pool  # as the embedding is taken when encoding
+    embed = FAMILIES[model.config.model_type].embed  # as when encoding
     model.train()
     progress = tqdm(range(pretraining.epochs), desc="pretrain", unit="epoch")
     for _ in progress:
@@ -136,8 +136,7 @@ def _train(
         order = torch.randperm(len(pixels), generator=generator)
         for batch in order[: batches * pretraining.batch_size].view(batches, -1):
             x = _augment(pixels[batch], int(model.config.image_size), generator)
-            embedding = pool(model(pixel_values=x).last_hidden_state, model.config)
-            logits = normalize(embedding, dim=1) @ normalize(classifier, dim=1).T / TEMPERATURE
+            logits = normalize(embed(model, x), dim=1) @ normalize(classifier, dim=1).T / TEMPERATURE
             loss = cross_entropy(logits, target[batch], label_smoothing=SMOOTHING)
             optimizer.zero_grad()
             loss.backward()

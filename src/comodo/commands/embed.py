@@ -1,0 +1,198 @@
+"""`comodo embed`: features of new recordings by a trained student.
+
+IMU comes from csv files, camera files (GoPro, Insta360, DJI, Sony), Aria recordings (.vrs) or processed arrays (.npy).
+It is resampled and cut as in an IMU-only dataset of the workflow: window i covers [i · clip_s, (i + 1) · clip_s) s.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Literal
+
+from comodo.config import ConfigError, DatasetSettings
+from comodo.layouts import Recording, open_layout
+from comodo.text import inert
+
+LayoutName = Literal["ego4d", "egoexo4d", "uestc", "table"]
+LAYOUTS: tuple[LayoutName, ...] = ("ego4d", "egoexo4d", "uestc", "table")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `comodo embed …`; returns the exit status, 1 where a file could not be used (the others are written)."""
+    options = _parser().parse_args(arguments)
+    columns = _described(options.csv or [])
+    files = {path: _settings(path, columns, options) for path in options.imu}
+    return 1 if embed_files(options.student, files, options.out) else 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="comodo embed", description=__doc__)
+    parser.add_argument(
+        "--student",
+        required=True,
+        help="what the workflow wrote, …/student; or any checkpoint: folder or hub id",
+    )
+    parser.add_argument(
+        "--imu", required=True, nargs="+", type=Path, metavar="FILE", help="one or more recordings"
+    )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        default=Path("features.h5"),
+        metavar="FILE",
+        help="HDF5 file with feature (n, dim), file, start_s and end_s (n,); default %(default)s",
+    )
+    parser.add_argument(
+        "--csv",
+        nargs="+",
+        metavar="KEY=VALUE",
+        help="columns of csv files that are not Ego4D's, by the config's keys datasets.<name>.imu.csv, as in: "
+        "--csv time=t time_unit=ms accel=ax,ay,az accel_unit=g gyro=gx,gy,gz gyro_unit=deg/s",
+    )
+    parser.add_argument(
+        "--layout", choices=LAYOUTS, help="whose format the files have, where it is not clear"
+    )
+    parser.add_argument(
+        "--clip_s",
+        type=float,
+        default=5.0,
+        metavar="SECONDS",
+        help="length of a window, as in the training; 0: each file is one window. Default %(default)s",
+    )
+    parser.add_argument(
+        "--rate_hz", type=float, default=200.0, metavar="HZ", help="as in the training; default %(default)s"
+    )
+    parser.add_argument(
+        "--max_gap_s",
+        type=float,
+        default=0.1,
+        metavar="SECONDS",
+        help="windows that a longer hole touches are left out; default %(default)s",
+    )
+    return parser
+
+
+def _described(pairs: Sequence[str]) -> dict[str, Any]:
+    """The keys of `imu.csv` from `KEY=VALUE` arguments; their validation is the config's."""
+    columns: dict[str, Any] = {}
+    for pair in pairs:
+        key, found, value = pair.partition("=")
+        if not found:
+            raise ValueError(f"--csv {pair}: give KEY=VALUE")
+        columns[key] = value.split(",") if key in ("accel", "gyro") else value
+    return columns
+
+
+def _settings(path: Path, columns: dict[str, Any], options: argparse.Namespace) -> DatasetSettings:
+    """An IMU-only dataset of one file: how to read it, and how to cut it."""
+    from pydantic import ValidationError
+
+    own_columns = columns if path.suffix.lower() == ".csv" else {}
+    layout = options.layout or _layout_of(path, described=bool(own_columns))
+    imu: dict[str, Any] = {"rate_hz": options.rate_hz, "max_gap_s": options.max_gap_s}
+    raw = {
+        "layout": layout,
+        "root": str(path.parent),
+        "clip_s": options.clip_s or None,
+        "video": None,
+        "imu": imu,
+    }
+    if layout == "table":
+        raw["table"], imu["csv"] = str(path), own_columns or None
+    try:
+        return DatasetSettings.model_validate(raw)
+    except ValidationError as error:
+        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
+        raise ConfigError("; ".join(faults)) from None
+
+
+def _layout_of(path: Path, described: bool) -> LayoutName:
+    """Which layout reads a file: by its suffix, a csv by its columns."""
+    from comodo.layouts.ego4d import TIME
+
+    if path.suffix.lower() == ".vrs":
+        return "egoexo4d"
+    if path.suffix.lower() == ".npy":
+        return "ego4d"  # processed arrays, which the layouts of published datasets share
+    if path.suffix.lower() != ".csv" or described:
+        return "table"  # a camera file, or a csv by its description
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        header = file.readline()
+    if TIME in header:
+        return "ego4d"
+    raise ValueError(f"{path} has not the columns of Ego4D: describe them by --csv, or say --layout uestc")
+
+
+def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Path) -> int:
+    """Write the features of the whole windows of IMU files to an HDF5 file; print what was left out and why.
+
+    Args:
+        student: folder or hub id, for `load_student`.
+        files: with the settings of an IMU-only dataset that each could belong to; `clip_s` is the same for all.
+        target: receives feature float32 (n, dim); file, start_s and end_s (n,).
+
+    Returns:
+        How many files could not be used.
+
+    Raises:
+        ValueError: no such student, or no whole window in any file.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from comodo.artefacts import create_hdf5
+    from comodo.clips import REASONS, pair_clips
+    from comodo.devices import use_device
+    from comodo.imu import preprocess, write_imu_shard
+    from comodo.models import load_student
+    from comodo.windows import ImuWindows, embed
+
+    device = use_device(threads=os.cpu_count() or 1)
+    encoder = load_student(student).to(device)
+    recordings = {path: _recording(path, settings) for path, settings in files.items()}
+    signals = (
+        preprocess(open_layout(path.name, files[path]), [r], files[path]) for path, r in recordings.items()
+    )
+    with TemporaryDirectory() as folder:
+        shard = Path(folder, "imu.h5")
+        write_imu_shard(shard, chain.from_iterable(signals))
+        any_settings = next(iter(files.values()))
+        rows = pair_clips(recordings.values(), pd.DataFrame(), shard, any_settings).assign(shard=0)
+        whole = rows[(rows["reason"] == "") & (rows["window"] >= 0)]
+        if whole.empty:
+            raise ValueError("; ".join(rows["detail"][rows["window"] < 0]))
+        features = np.concatenate(
+            [batch.cpu().numpy() for batch in embed(encoder, ImuWindows(whole, [shard]), device)]
+        )
+    with create_hdf5(target) as out:
+        out.attrs["student"] = student
+        out["feature"] = features
+        out["file"] = list(whole["recording"])
+        out["start_s"], out["end_s"] = whole["start_s"].to_numpy(), whole["end_s"].to_numpy()
+    for name, own in rows.groupby("recording", sort=False):
+        if own["window"].iloc[0] < 0:
+            print(
+                inert(f"{name}: left out, {REASONS[own['reason'].iloc[0]]} ({own['detail'].iloc[0]})"),
+                file=sys.stderr,
+            )
+            continue
+        holes = own[own["reason"] != ""]
+        where = ", ".join(f"{row.start_s:g}–{row.end_s:g} s" for row in holes.itertuples())
+        print(
+            inert(f"{name}: {len(own) - len(holes)} windows")
+            + (f"; left out for holes: {where}" if where else "")
+        )
+    print(f"{target}: {len(features)} features of {features.shape[1]} numbers")
+    return len(files) - whole["recording"].nunique()
+
+
+def _recording(path: Path, settings: DatasetSettings) -> Recording:
+    """A file as a recording without video; a camera file is its own."""
+    camera = settings.layout == "table" and settings.imu.csv is None
+    return Recording(id=str(path), split="", label="", video=path if camera else None, imu=path)

@@ -1,0 +1,78 @@
+"""`comodo evaluate`: the published unsupervised_rep_test.py by its flags. It writes a config and runs the workflow."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from comodo.commands.workflow import (
+    add_result,
+    add_shared_flags,
+    dataset_settings,
+    run_experiment,
+    short_name,
+)
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run `comodo evaluate …`; returns the exit status. Raises `ValueError` or `OSError` where a run cannot be."""
+    options = parser().parse_args(arguments)
+    if options.model_path and not Path(options.model_path, "config.json").is_file():
+        raise ValueError(
+            f"--model_path {options.model_path} is no trained student: give the folder that "
+            "`comodo train` names (published .pth files hold no model, only weights: they cannot be read)"
+        )
+    figures = run_experiment(experiment_config(options), ["evaluate", *arguments], options)
+    if figures is not None:
+        linear = options.model_path and linear_head(Path(options.model_path))
+        category = "IMU2CLIP&L2" if linear else "COMODO"
+        add_result(
+            options.imu_ckpt, options.dataset_path, options.model_path, category, figures, options.scoring
+        )
+    return 0
+
+
+def parser() -> argparse.ArgumentParser:
+    """The published flags, with their published defaults."""
+    parser = argparse.ArgumentParser(prog="comodo evaluate", description=__doc__)
+    parser.add_argument(
+        "--imu_ckpt",
+        default="AutonLab/MOMENT-1-small",
+        help="the student as it came: hub id or folder; default %(default)s",
+    )
+    parser.add_argument(
+        "--model_path",
+        default="",
+        metavar="DIR",
+        help="a trained student, …/student, which is whole: --imu_ckpt then only stands in the result file",
+    )
+    add_shared_flags(parser, "dataset/egoexo4d")
+    return parser
+
+
+def experiment_config(options: argparse.Namespace) -> dict[str, Any]:
+    """The config of one experiment, as plain values, from the flags. Raises `ValueError`."""
+    dataset = short_name(options.dataset_path, "--dataset_path")
+    settings = dataset_settings(options.dataset_path, options.dataset)
+    name = short_name(options.model_path or options.imu_ckpt, "--imu_ckpt")
+    if not Path("results", dataset, "clips.parquet").exists():
+        # Nobody has trained on it here: an evaluation needs no video, so none is touched.
+        dataset, settings["video"] = f"{dataset}-imu", None
+    return {
+        "datasets": {dataset: settings},
+        "students": {name: {"checkpoint": options.model_path or options.imu_ckpt}},
+        "experiments": {f"{dataset}_{name}": {"dataset": dataset, "student": name, "objective": "none"}},
+    }
+
+
+def linear_head(student: Path) -> bool:
+    """Whether a student was trained by InfoNCE or L2, whose projection is linear; COMODO's is an MLP."""
+    from safetensors import safe_open
+
+    head = student / "student_projection.safetensors"
+    if not head.is_file():
+        return False
+    with safe_open(head, "np") as weights:
+        return "weight" in set(weights.keys())

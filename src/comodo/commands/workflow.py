@@ -1,0 +1,203 @@
+"""What `comodo train` and `comodo evaluate` share: a dataset by its folder, the workflow's run, the result file."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, Final
+
+import yaml
+
+import comodo
+from comodo.config import SPLITS, load
+from comodo.files import atomic, write_json
+
+CONFIGS: Final = Path("results/commands")  # one per experiment
+RESULTS: Final = Path("results/unsupervised_result/results.json")  # as in the published repository
+KINDS: Final = {"ego4d": ("ego4d",), "egoexo4d": ("egoexo", "ego-exo"), "uestc": ("uestc", "mmea")}
+RECORDINGS_PER_SHARD: Final = 25  # as in config/ego4d.yaml
+
+
+def add_shared_flags(parser: argparse.ArgumentParser, dataset_path: str) -> None:
+    """Add what both commands take: the published `--dataset_path` (with its default), and what a run needs."""
+    parser.add_argument(
+        "--dataset_path",
+        default=dataset_path,
+        metavar="DIR",
+        help="raw data as released, or what the published scripts made of them (processed_video/, processed_imu/), "
+        "with train.txt, val.txt and test.txt in it or in splits/; default %(default)s",
+    )
+    parser.add_argument(
+        "--dataset", choices=list(KINDS), help="which one it is, where the folder's name does not tell"
+    )
+    parser.add_argument(
+        "--scoring",
+        choices=["decision", "platt"],
+        default="decision",
+        help="which accuracy goes into the result file: ranked by the SVM's decision function, or by Platt's "
+        "probabilities as published (they can rank upside down); both are printed. Default %(default)s",
+    )
+    parser.add_argument("--cores", default="all", help="CPU cores to use; default %(default)s")
+    parser.add_argument("--dry_run", action="store_true", help="write the config and list what would run")
+
+
+def repository() -> Path:
+    """The checkout that holds the Snakefile. Raises `ValueError` where the package was installed without it."""
+    root = Path(comodo.__file__).parents[2]
+    if not (root / "Snakefile").is_file():
+        raise ValueError(
+            f"no Snakefile in {root}: the workflow is not part of an installed package; "
+            "clone the repository and install it from there by `pip install -e .`"
+        )
+    return root
+
+
+def dataset_settings(folder: str, kind: str | None) -> dict[str, Any]:
+    """Settings of a published dataset in a folder: those of its own config file, with this root and its splits.
+
+    Args:
+        folder: what `--dataset_path` names.
+        kind: ego4d, egoexo4d or uestc; none: the folder's name tells.
+
+    Raises:
+        ValueError: no such folder, another kind of dataset, or no split files.
+    """
+    path = Path(folder)
+    if not path.is_dir():
+        raise ValueError(f"--dataset_path {folder} is not a folder")
+    name = path.resolve().name.lower()
+    kind = kind or next((kind for kind, words in KINDS.items() if any(word in name for word in words)), None)
+    if kind is None:
+        raise ValueError(f"--dataset_path {folder}: say which dataset it is by --dataset {' | '.join(KINDS)}")
+    settings: dict[str, Any] = yaml.safe_load((repository() / f"config/{kind}.yaml").read_text())["datasets"][
+        kind
+    ]
+    places = [path, path / "splits", Path(settings["splits"])]
+    splits = next(
+        (place for place in places if all((place / f"{split}.txt").is_file() for split in SPLITS)), None
+    )
+    if splits is None:
+        raise ValueError(
+            f"no train.txt, val.txt and test.txt in {' or '.join(map(str, places))}: "
+            f"fetch the published ones by `comodo splits fetch {kind}`"
+        )
+    recordings = sum(len((splits / f"{split}.txt").read_text().splitlines()) for split in SPLITS)
+    root = path / "v2" if (path / "v2").is_dir() else path  # Ego4D's downloader makes this folder
+    shards = min(settings["shards"], max(1, recordings // RECORDINGS_PER_SHARD))
+    return settings | {"root": str(root), "splits": str(splits), "shards": shards}
+
+
+def short_name(given: str, flag: str) -> str:
+    """A name for results/: that of a hub id, or of a folder with a digest of its path, as many are called the same.
+
+    Raises `ValueError` where `given`, the value of `flag`, can be neither.
+    """
+    if given and Path(given).is_dir():
+        base = re.sub(r"[^A-Za-z0-9_.+=-]", "_", Path(given).resolve().name).lstrip("_.+=-")[:24]
+        return f"{base or 'folder'}-{hashlib.sha256(os.path.normpath(given).encode()).hexdigest()[:6]}"
+    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", given, re.ASCII):
+        raise ValueError(f"{flag} {given} is neither a folder nor the id of a model on the hub")
+    return given.replace("/", "_")
+
+
+def run_experiment(
+    config: Mapping[str, Any], flags: Sequence[str], options: argparse.Namespace
+) -> dict[str, Any] | None:
+    """Write the config of one experiment where a user can read it, run it until it is scored, and say where things lie.
+
+    Args:
+        config: one experiment with one seed, evaluated on its own dataset.
+        flags: the command line that asked for it, for the config's first line.
+        options: of `add_shared_flags`.
+
+    Returns:
+        Top-1, 3 and 5 accuracy by scoring ("decision", "platt") of the SVM that saw all labels; None after a dry run.
+
+    Raises:
+        ValueError: the config has faults, or the run failed (Snakemake has said why).
+    """
+    settings = load(config)
+    ((name, experiment),) = settings.experiments.items()
+    run = f"results/experiments/{name}/seed{settings.seeds[0]}"
+    snakefile, path = repository() / "Snakefile", CONFIGS / f"{name}.yaml"
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
+    command += ["--configfile", str(path), "--cores", options.cores]
+    shown = shlex.join(["snakemake", *command[3:]])
+    with atomic(path) as partial:
+        partial.write_text(
+            f"# Written by: {shlex.join(['comodo', *flags])}\n"
+            "# which writes it anew each time: make a copy to change it. To go on from here, up to the report:\n"
+            f"#     {shown}\n\n" + yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
+        )
+    print(f"config:  {path}", flush=True)
+    protocols = settings.protocols(name, experiment.dataset)
+    scores = [Path(run, experiment.dataset, f"{protocol}.json") for protocol in protocols]
+    status = run_to_the_end([*command, *(["--dry-run"] if options.dry_run else []), "--", *map(str, scores)])
+    if status:
+        raise ValueError(
+            f"the run ended with status {status}: see above, and results/logs/. The same again: {shown}"
+        )
+    if options.dry_run:
+        return None
+    print(f"student: {run}/student\nscores:  {' '.join(map(str, scores))}\nreport:  {shown}")
+    results = json.loads(Path(run, experiment.dataset, "svm.json").read_text())["results"]
+    return {row["scoring"]: row for row in results if row["labels_per_class"] == "all"}
+
+
+def run_to_the_end(command: Sequence[str]) -> int:
+    """Run a command with its output shown. Ctrl-C reaches it by itself, SIGTERM is passed on: it then ends in order."""
+    with subprocess.Popen(command) as process:
+
+        def pass_on(number: int, frame: FrameType | None) -> None:
+            if number == signal.SIGTERM:
+                process.terminate()
+
+        before = {number: signal.signal(number, pass_on) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            return process.wait()
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def add_result(
+    imu: str, folder: str, model: str, category: str, figures: Mapping[str, Any], scoring: str
+) -> None:
+    """Add an entry to the published result file and print it; an entry that is there already is not repeated.
+
+    Args:
+        imu: the IMU checkpoint, as given.
+        folder: of the dataset; its last part is the dataset's name in the file.
+        model: the trained student, "" for a frozen one.
+        category: "COMODO" or "IMU2CLIP&L2".
+        figures: what `run_experiment` returned.
+        scoring: which of them to write.
+
+    Raises:
+        ValueError: the file that is there is none of this kind.
+    """
+    try:
+        content = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+        entries = content.setdefault(category, [])
+        entry = {"imu": imu, "dataset": Path(folder).resolve().name, "model": model}
+        entry |= {f"acc{k}": figures[scoring][f"top{k}"] for k in (1, 3, 5)}
+        if entry not in entries:
+            entries.append(entry)
+    except (AttributeError, TypeError, json.JSONDecodeError):
+        raise ValueError(
+            f"{RESULTS} is not a result file (categories with lists of entries): move it away"
+        ) from None
+    write_json(content, RESULTS)
+    print(f"results: {RESULTS} ({category}, by {scoring})")
+    for name, row in figures.items():
+        print(f"  {name:8} acc1 {row['top1']:.4f}  acc3 {row['top3']:.4f}  acc5 {row['top5']:.4f}")

@@ -1,0 +1,92 @@
+"""Chronos-Bolt as a student."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from comodo.baselines import CHANNELS
+from comodo.imu import pad_left
+from comodo.models.student import Student, check_keys, checked, keywords
+
+
+class ChronosBoltStudent(Student):
+    """Chronos-Bolt (Ansari et al. 2024): each channel standardised by itself, patches of 16 samples, a T5 encoder.
+
+    A channel's embedding is the mean of the encoder's output over the patches that hold samples, without the [REG]
+    token. Of windows longer than the model's `context_length` the last samples count, as in the package. The decoder
+    takes no part, but stays in place, so that a saved student is a whole Chronos-Bolt.
+    """
+
+    family = "chronos-bolt"
+    # The sizes of amazon/chronos-bolt-tiny
+    _DEFAULTS: ClassVar = {
+        "d_model": 256,
+        "d_ff": 1024,
+        "d_kv": 64,
+        "num_heads": 4,
+        "num_layers": 4,
+        "decoder_start_token_id": 0,
+    }
+    _BOLT_DEFAULTS: ClassVar = {
+        "context_length": 2048,
+        "prediction_length": 64,
+        "input_patch_size": 16,
+        "input_patch_stride": 16,
+        "quantiles": [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9],
+        "use_reg_token": True,
+    }
+
+    def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Embed windows (B, 6, T); padding is what the package takes for missing: NaN."""
+        if mask is not None:
+            windows = windows.masked_fill(mask[:, None] == 0, torch.nan)
+        tokens, _, _, holds_samples = self.model.encode(windows.flatten(0, 1))
+        if self.model.chronos_config.use_reg_token:
+            tokens, holds_samples = tokens[:, :-1], holds_samples[:, :-1]
+        weights = holds_samples[..., None].to(tokens.dtype)
+        channels = ((tokens * weights).sum(dim=1) / weights.sum(dim=1)).unflatten(0, (-1, CHANNELS))
+        embeddings: Tensor = channels.mean(dim=1) if self.reduction == "mean" else channels.flatten(1)
+        return embeddings
+
+    def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
+        """Pad on the left to the longest window; the mask is none if nothing was."""
+        batch, mask = (torch.from_numpy(array) for array in pad_left(checked(windows), min_length=1))
+        return batch, None if bool(mask.all()) else mask
+
+    def weights(self) -> set[str]:
+        """Names of the weights that a checkpoint holds: tied ones once."""
+        return super().weights() - set(self.model.all_tied_weights_keys)
+
+    def save(self, folder: Path) -> None:
+        """Write config.json and model.safetensors."""
+        self.model.save_pretrained(folder)
+
+    @classmethod
+    def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
+        """Make one with random weights from the arguments of `T5Config`, and `chronos_config`."""
+        from chronos.chronos_bolt import ChronosBoltConfig, ChronosBoltModelForForecasting
+        from transformers import T5Config
+
+        own = config.get("chronos_config", {})
+        check_keys(cls.family, config, {*keywords(T5Config), "decoder_start_token_id", "chronos_config"})
+        check_keys(f"{cls.family} (chronos_config)", own, set(keywords(ChronosBoltConfig)))
+        whole = {**cls._DEFAULTS, **config, "chronos_config": {**cls._BOLT_DEFAULTS, **own}}
+        model = ChronosBoltModelForForecasting(T5Config(**whole))
+        return cls(model, model.config.d_model, reduction)
+
+    @classmethod
+    def pretrained(
+        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
+    ) -> Student:
+        """Load one by `ChronosBoltModelForForecasting.from_pretrained`, as float32."""
+        from chronos.chronos_bolt import ChronosBoltModelForForecasting
+
+        model = ChronosBoltModelForForecasting.from_pretrained(folder, revision=revision, dtype=torch.float32)
+        return cls(model, model.config.d_model, reduction)

@@ -1,0 +1,99 @@
+"""Mantis, both versions, as students."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from comodo.baselines import CHANNELS
+from comodo.models.student import Student, check_keys, checked, fetch, keywords, refuse_padding, stretch
+
+
+class MantisStudent(Student):
+    """Mantis (Feofanov et al. 2025): windows stretched to its length, the class token of each channel."""
+
+    family = "mantis"
+
+    @property
+    def length(self) -> int:
+        """Samples that the model takes."""
+        return int(self.model.seq_len)
+
+    def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Embed windows (B, 6, T) of any length T; there is no mask, since windows are stretched and never padded.
+
+        All channels go through the encoder as one batch of B·6: the same bits as one by one, in less time.
+        """
+        refuse_padding(mask, "Mantis")
+        stretched = stretch(windows, self.length)
+        channels = self.model(stretched.reshape(-1, 1, self.length)).unflatten(0, (-1, CHANNELS))
+        embeddings: Tensor = channels.mean(dim=1) if self.reduction == "mean" else channels.flatten(1)
+        return embeddings
+
+    def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
+        """Stretch every window to the model's length."""
+        rows = [stretch(torch.as_tensor(window)[None], self.length) for window in checked(windows)]
+        return torch.cat(rows), None
+
+    @classmethod
+    def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
+        """Make one with random weights from the arguments of `Mantis8M`."""
+        from mantis.architecture import Mantis8M
+
+        check_keys(cls.family, config, set(keywords(Mantis8M)) - {"device"})
+        model = Mantis8M(**config, device="cpu")
+        return cls(model, model.hidden_dim, reduction)
+
+    @classmethod
+    def pretrained(
+        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
+    ) -> Student:
+        """Load one by `Mantis8M.from_pretrained`."""
+        from mantis.architecture import Mantis8M
+
+        model = Mantis8M.from_pretrained(folder, revision=revision, device="cpu")
+        return cls(model, model.hidden_dim, reduction)
+
+
+class MantisV2Student(MantisStudent):
+    """Mantis, version 2 (mantis-tsfm 1.1): as version 1, windows of 512 samples.
+
+    Its authors advise for frozen features the third layer and both kinds of token: `return_transf_layer: 2`,
+    `output_token: combined`; that embedding is twice as wide.
+    """
+
+    family = "mantis-v2"
+    length = 512  # what it was pretrained on; the config does not say
+
+    @classmethod
+    def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
+        """Make one with random weights from the arguments of `MantisV2`."""
+        from mantis.architecture import MantisV2
+
+        check_keys(cls.family, config, set(keywords(MantisV2)) - {"device"})
+        model = MantisV2(**config, device="cpu")
+        if cls.length % model.num_patches:
+            raise ValueError(
+                f"architecture_config of a {cls.family} student: num_patches is {model.num_patches}, "
+                f"which does not divide {cls.length} samples"
+            )
+        return cls(model, model.hidden_dim, reduction)
+
+    @classmethod
+    def pretrained(
+        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
+    ) -> Student:
+        """Load one by the `from_pretrained` of a `MantisV2`, which gives the loaded one some settings of its own."""
+        from mantis.architecture import MantisV2
+
+        stored = json.loads(fetch(folder, "config.json", revision).read_text())
+        config = {key: value for key, value in stored.items() if key in keywords(MantisV2)}
+        template = MantisV2(**{**config, "device": "cpu"})
+        model = template.from_pretrained(folder, revision=revision, device="cpu")
+        return cls(model, model.hidden_dim, reduction)

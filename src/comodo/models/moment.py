@@ -1,0 +1,74 @@
+"""MOMENT as a student."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from comodo.imu import pad_left
+from comodo.models.student import Student, checked
+
+
+class MomentStudent(Student):
+    """MOMENT (Goswami et al. 2024): patches of 8 samples, a T5 encoder per channel, the mean over all patches."""
+
+    family = "moment"
+    MIN_LENGTH = 512
+    # Embedder and encoder learn. Tasks differ in the head alone, and `embed` passes it by: the head that came with the
+    # weights stays in place (no `.init()`), so that a saved student is a whole MOMENT.
+    _UNFROZEN: ClassVar = {"freeze_embedder": False, "freeze_encoder": False}
+    _DEFAULTS: ClassVar = {
+        "model_name": "MOMENT",
+        "task_name": "reconstruction",
+        "transformer_type": "encoder_only",
+        "transformer_backbone": "google/flan-t5-small",  # a name only: the encoder is built from t5_config
+        "seq_len": 512,
+        "patch_len": 8,
+        "patch_stride_len": 8,
+    }
+
+    def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Embed windows (B, 6, T); padding takes no part in attention, but its patches do in the mean, as published."""
+        patches = self.model.embed(x_enc=windows, input_mask=mask, reduction="none").embeddings
+        channels = patches.mean(dim=2)  # (B, 6, patches, D) → (B, 6, D)
+        # The published concatenation has the channels of one feature side by side.
+        return channels.mean(dim=1) if self.reduction == "mean" else channels.transpose(1, 2).flatten(1)
+
+    def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
+        """Pad on the left with zeros to the longest window, at least 512 samples; the mask is none if nothing was."""
+        batch, mask = (torch.from_numpy(array) for array in pad_left(checked(windows), self.MIN_LENGTH))
+        return batch, None if bool(mask.all()) else mask
+
+    def config(self) -> dict[str, Any]:
+        """What config.json holds, without what belongs to this session only."""
+        return {**super().config(), "model_kwargs": {}}
+
+    @classmethod
+    def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
+        """Make one with random weights; `config` needs `t5_config`."""
+        from momentfm import MOMENTPipeline
+
+        if "d_model" not in config.get("t5_config", {}):
+            raise ValueError(
+                "architecture_config of a moment student needs t5_config with d_model, num_layers, …"
+            )
+        whole = {**cls._DEFAULTS, "d_model": config["t5_config"]["d_model"], **config}
+        kwargs = {**cls._UNFROZEN, "enable_gradient_checkpointing": gradient_checkpointing}
+        model = MOMENTPipeline(whole, model_kwargs=kwargs)
+        return cls(model, whole["d_model"], reduction)
+
+    @classmethod
+    def pretrained(
+        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
+    ) -> Student:
+        """Load one by `MOMENTPipeline.from_pretrained`."""
+        from momentfm import MOMENTPipeline
+
+        kwargs = {**cls._UNFROZEN, "enable_gradient_checkpointing": gradient_checkpointing}
+        model = MOMENTPipeline.from_pretrained(folder, revision=revision, model_kwargs=kwargs)
+        return cls(model, model.config.d_model, reduction)

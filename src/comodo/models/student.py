@@ -1,0 +1,139 @@
+"""What a student is: an IMU encoder that maps windows (B, 6, T) and a mask to embeddings (B, dim)."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from comodo.baselines import CHANNELS
+from comodo.text import first_line
+
+REDUCTIONS = ("concat", "mean")
+
+
+class Student(nn.Module):
+    """An IMU encoder: windows (B, 6, T) → embeddings (B, dim).
+
+    Args:
+        model: the family's own model.
+        width: width of one channel's embedding.
+        reduction: how the embeddings of the six channels, which go through the same encoder, are joined: `concat`
+            keeps them side by side (dim = 6 × width), `mean` averages them (dim = width).
+    """
+
+    family: ClassVar[str]
+
+    def __init__(self, model: Any, width: int, reduction: str) -> None:
+        """Wrap a family's model."""
+        super().__init__()
+        if reduction not in REDUCTIONS:
+            raise ValueError(f"reduction {reduction!r} is unknown; known are {', '.join(REDUCTIONS)}")
+        self.model = model
+        self.reduction = reduction
+        self.dim = width * CHANNELS if reduction == "concat" else width
+
+    def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Embed windows (B, 6, T); `mask` (B, T) is 1 where a padded window holds samples."""
+        raise NotImplementedError
+
+    def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
+        """Make one batch (B, 6, T), float32, and its mask of windows (6, T_i)."""
+        raise NotImplementedError
+
+    def fit(self, windows: NDArray[np.float32]) -> None:
+        """Learn from collated train windows (n, 6, T), unlabelled, what no gradient teaches; most families: nothing."""
+
+    def weights(self) -> set[str]:
+        """Names of the weights that a checkpoint of the family holds."""
+        return set(self.model.state_dict())
+
+    def save(self, folder: Path) -> None:
+        """Write config.json and model.safetensors, as the family's own `from_pretrained` reads them."""
+        self.model.save_pretrained(folder, config=self.config())
+
+    def config(self) -> dict[str, Any]:
+        """What config.json of the family's `from_pretrained` folder holds."""
+        return dict(self.model._hub_mixin_config)
+
+    @classmethod
+    def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
+        """Make one with random weights from a config in the family's keys."""
+        raise NotImplementedError
+
+    @classmethod
+    def pretrained(
+        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
+    ) -> Student:
+        """Load one by the family's `from_pretrained`."""
+        raise NotImplementedError
+
+
+def fetch(name: str, file: str, revision: str | None) -> Path:
+    """A file of a checkpoint: in the folder, or from the hub's cache."""
+    folder = Path(name)
+    if folder.is_dir():
+        if not (folder / file).is_file():
+            raise ValueError(f"student {name!r}: the folder has no {file}")
+        return folder / file
+    from huggingface_hub import hf_hub_download
+
+    try:
+        return Path(hf_hub_download(name, file, revision=revision))
+    except (OSError, ValueError) as error:  # no network, no such model, no such file, not even an id
+        raise ValueError(
+            f"student {name!r} is neither a folder nor to be had from the hub: {first_line(error)}"
+        ) from error
+
+
+def check_keys(family: str, config: Mapping[str, Any], known: set[str]) -> None:
+    """Refuse a key that the family does not know."""
+    if unknown := sorted(set(config) - known):
+        raise ValueError(
+            f"architecture_config of a {family} student has the unknown key {unknown[0]!r}; known are "
+            f"{', '.join(sorted(known))}"
+        )
+
+
+def keywords(function: Callable[..., Any]) -> dict[str, Any]:
+    """Parameters of a function or class, and their defaults."""
+    return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
+
+
+def checked(windows: Sequence[NDArray[np.float32]]) -> Sequence[NDArray[np.float32]]:
+    """Windows (6, T_i), or an error."""
+    if wrong := [window.shape for window in windows if window.ndim != 2 or len(window) != CHANNELS]:
+        raise ValueError(f"an IMU window has the shape (6, T), not {wrong[0]}")
+    return windows
+
+
+def refuse_padding(mask: Tensor | None, family: str) -> None:
+    """Refuse a mask that masks something: for families whose windows are stretched, never padded."""
+    if mask is not None and not bool(mask.all()):
+        raise ValueError(
+            f"{family} cannot mask padding: give it windows as they are, `collate` stretches them"
+        )
+
+
+def stretch(windows: Tensor, length: int) -> Tensor:
+    """Linear interpolation of (B, 6, T) to `length` samples."""
+    if windows.shape[-1] == length:
+        return windows
+    return F.interpolate(windows, size=length, mode="linear", align_corners=False)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Without the families' prints, and their warning that a head we do not use is untrained."""
+    with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Only reconstruction head")
+        yield
