@@ -33,7 +33,7 @@ rule prepared:
 
 rule embedded:
     input:
-        [f"results/{e.dataset}/teachers/{e.teacher}/anchors.h5" for e in EXPERIMENTS.values()],
+        [f"results/{dataset}/teachers/{teacher}/anchors.h5" for dataset, teacher in ENCODED],
 
 
 rule distilled:

@@ -5,7 +5,7 @@
 rule pair_clips:
     input:
         simulated=simulated,
-        video="results/{dataset}/video/{shard}.parquet",
+        video=extracted,
         imu="results/{dataset}/imu/{shard}.h5",
     output:
         clips="results/{dataset}/clips/{shard}.parquet",

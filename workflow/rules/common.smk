@@ -4,6 +4,8 @@ from pathlib import Path
 
 from comodo.config import SPLITS, ConfigError, load
 from comodo.layouts import LayoutError
+from comodo.published import TABLE as PUBLISHED_FIGURES
+from comodo.published import candidates
 from comodo.raw import folder_state, labelled_state, raw_state
 from comodo.splits import PUBLISHED
 from comodo.versions import VERSIONS
@@ -14,7 +16,9 @@ except ConfigError as error:
     raise WorkflowError(f"the config has faults:\n{error}")
 
 EXPERIMENTS = CONFIG.experiments
+SETTINGS = {name: CONFIG.used_settings(name) for name in EXPERIMENTS}  # what the students depend on
 EVALUATIONS = [(e, d) for e in EXPERIMENTS for d in CONFIG.evaluated_on(e)]
+ENCODED = sorted({(d, SETTINGS[e]["teacher"]) for e, d in EVALUATIONS if "anchors" in CONFIG.protocols(e, d)})
 DATASETS = sorted({e.dataset for e in EXPERIMENTS.values()} | {d for _, d in EVALUATIONS})
 
 
@@ -42,7 +46,13 @@ def of_shards(pattern):
 def dataset_settings(*keys):
     """Params function: those settings of the dataset that the rule's output depends on, and no others."""
     keys = {"layout", "root", "splits", "table", *keys}
-    return lambda wildcards: CONFIG.datasets[wildcards.dataset].model_dump(mode="json", include=keys)
+
+    def chosen(wildcards):
+        settings = CONFIG.datasets[wildcards.dataset]
+        imu_only = {"video"} if settings.video is None else set()  # concerns every rule
+        return settings.model_dump(mode="json", include=keys | imu_only)
+
+    return chosen
 
 
 def simulated(wildcards):
@@ -50,6 +60,13 @@ def simulated(wildcards):
     return (
         [f"results/{wildcards.dataset}/simulated.json"] if CONFIG.datasets[wildcards.dataset].simulate else []
     )
+
+
+def extracted(wildcards):
+    """Input function: the shard's video table; nothing where the dataset is IMU-only."""
+    if CONFIG.datasets[wildcards.dataset].video is None:
+        return []
+    return f"results/{wildcards.dataset}/video/{wildcards.shard}.parquet"
 
 
 def of_raw(state):
@@ -83,10 +100,14 @@ def splits_remedy(dataset):
 
 
 def of_experiment(pattern):
-    """Input function: a file of the experiment's dataset and teacher."""
-    return lambda wildcards: pattern.format(
-        **EXPERIMENTS[wildcards.experiment].model_dump(include={"dataset", "teacher"})
-    )
+    """Input function: a file of the experiment's dataset and teacher; nothing where it names a teacher and has none."""
+    needed = re.findall(r"{(\w+)}", pattern)
+
+    def path(wildcards):
+        settings = SETTINGS[wildcards.experiment]
+        return pattern.format(**settings) if all(name in settings for name in needed) else []
+
+    return path
 
 
 def imu_of_experiment(wildcards):
@@ -96,19 +117,10 @@ def imu_of_experiment(wildcards):
 
 
 def anchors_of_evaluation(wildcards):
-    """Input function: the evaluated dataset's anchors, in the space of the experiment's teacher."""
-    return f"results/{wildcards.dataset}/teachers/{EXPERIMENTS[wildcards.experiment].teacher}/anchors.h5"
-
-
-def experiment_settings(experiment):
-    """What a student depends on: untrained ones (objective none) on no training setting, baselines on no temperature."""
-    settings = EXPERIMENTS[experiment]
-    used = set(type(settings).model_fields) - {"eval_datasets"}
-    if settings.objective == "none":
-        used = {"dataset", "teacher", "student", "objective", "projection_hidden", "projection_dim"}
-    elif settings.objective != "comodo":
-        used -= {"student_temperature", "teacher_temperature", "projection_hidden", "projection_dim"}
-    return settings.model_dump(mode="json", include=used)
+    """Input function: the evaluated dataset's anchors, in the space of the experiment's teacher, if it has one."""
+    if "anchors" not in CONFIG.protocols(wildcards.experiment, wildcards.dataset):
+        return []
+    return f"results/{wildcards.dataset}/teachers/{SETTINGS[wildcards.experiment]['teacher']}/anchors.h5"
 
 
 def teacher_of(wildcards):

@@ -23,7 +23,7 @@ rule distill:
         gpu=1,
     params:
         version=VERSIONS["distill"],
-        settings=lambda wildcards: experiment_settings(wildcards.experiment),
+        settings=lambda wildcards: SETTINGS[wildcards.experiment],
         student=lambda wildcards: student_of(wildcards).model_dump(mode="json"),
         checkpoint=lambda wildcards: folder_state(student_of(wildcards).checkpoint),
         state="results/experiments/{experiment}/seed{seed}/state",

@@ -76,6 +76,30 @@ rule evaluate_anchors:
         "../scripts/evaluate_anchors.py"
 
 
+rule evaluate_head:
+    input:
+        features="results/experiments/{experiment}/{run}/features.h5",
+    output:
+        scores="results/experiments/{experiment}/{run}/head.json",
+    log:
+        "results/logs/evaluate_head/{experiment}/{run}.log",
+    benchmark:
+        "results/benchmarks/evaluate_head/{experiment}/{run}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        version=VERSIONS["evaluate_head"],
+        labels_per_class=lambda wildcards: EXPERIMENTS[wildcards.experiment].labels_per_class,
+    message:
+        "Scoring {wildcards.experiment} by its own classifier"
+    script:
+        "../scripts/evaluate_head.py"
+
+
 rule evaluate_svm:
     input:
         features="results/{run}/features.h5",

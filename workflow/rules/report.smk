@@ -1,17 +1,19 @@
 # Tables and figures of everything that was measured.
 
-STUDENT_RUNS = expand(
-    "experiments/{evaluation[0]}/seed{seed}/{evaluation[1]}",
-    evaluation=EVALUATIONS,
-    seed=CONFIG.seeds,
-)
-TEACHER_RUNS = sorted({f"{d}/teachers/{EXPERIMENTS[e].teacher}" for e, d in EVALUATIONS})
+RUNS = {f"{dataset}/teachers/{teacher}": ("svm", "anchors") for dataset, teacher in ENCODED}
+RUNS |= {
+    f"experiments/{e}/seed{seed}/{d}": CONFIG.protocols(e, d) for e, d in EVALUATIONS for seed in CONFIG.seeds
+}
+
+
+# Published rows stand beside experiments of their setting; a simulated dataset has none.
+CANDIDATES = candidates(CONFIG)
 
 
 rule report:
     input:
-        anchors=expand("results/{run}/anchors.json", run=TEACHER_RUNS + STUDENT_RUNS),
-        svm=expand("results/{run}/svm.json", run=TEACHER_RUNS + STUDENT_RUNS),
+        published=f"{workflow.basedir}/{PUBLISHED_FIGURES}" if CANDIDATES else [],
+        scores=[f"results/{run}/{protocol}.json" for run in RUNS for protocol in RUNS[run]],
         histories=expand(
             "results/experiments/{experiment}/seed{seed}/history.json",
             experiment=EXPERIMENTS,
@@ -19,6 +21,18 @@ rule report:
         ),
         quality=expand("results/{dataset}/quality.csv", dataset=DATASETS),
     output:
+        **(
+            {
+                "beside": report(
+                    "results/report/published.md",
+                    category="Accuracy",
+                    caption="../report/published.rst",
+                ),
+                "beside_csv": "results/report/published.csv",
+            }
+            if CANDIDATES
+            else {}
+        ),
         accuracy=report(
             "results/report/accuracy.csv",
             category="Accuracy",
@@ -33,6 +47,11 @@ rule report:
             "results/report/accuracy.md",
             category="Accuracy",
             caption="../report/accuracy.rst",
+        ),
+        differences=report(
+            "results/report/differences.csv",
+            category="Accuracy",
+            caption="../report/differences.rst",
         ),
         training=report(
             "results/report/training.png",
@@ -56,8 +75,10 @@ rule report:
         runtime=10,
     params:
         version=VERSIONS["report"],
-        experiments={name: experiment_settings(name) for name in EXPERIMENTS},
-        runs=TEACHER_RUNS + STUDENT_RUNS,
+        experiments=SETTINGS,
+        runs=RUNS,
+        candidates=CANDIDATES,
+        baselines={name: e.baseline for name, e in EXPERIMENTS.items() if e.baseline not in (None, name)},
     message:
         "Writing the report"
     script:

@@ -2,18 +2,17 @@
 
 from pathlib import Path
 
-import pandas as pd
-
+from comodo.artefacts import read_table
 from comodo.config import TeacherSettings
 from comodo.encoding import encode_shard
-from comodo.jobs import job_log
+from comodo.jobs import job_log, optional_path
 
 with job_log(snakemake.log[0]):
     encode_shard(
-        clips=pd.read_parquet(snakemake.input.clips),
+        clips=read_table(snakemake.input.clips),
         video=Path(snakemake.input.video),
         settings=TeacherSettings.model_validate(snakemake.params.settings),
-        made=next(map(Path, snakemake.input.get("teacher", [])), None),
+        made=optional_path(snakemake.input.teacher),
         store=Path(snakemake.output.store),
         threads=snakemake.threads,
     )

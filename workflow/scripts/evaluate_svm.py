@@ -9,4 +9,5 @@ from comodo.jobs import job_log
 
 with job_log(snakemake.log[0]):
     settings = EvaluationSettings.model_validate(snakemake.params.settings)
-    write_json(score_svm(Path(snakemake.input.features), settings), Path(snakemake.output.scores))
+    scores = score_svm(Path(snakemake.input.features), settings, snakemake.threads)
+    write_json(scores, Path(snakemake.output.scores))

@@ -2,10 +2,11 @@
 
 from pathlib import Path
 
+from comodo.artefacts import write_table
 from comodo.config import DatasetSettings
 from comodo.files import atomic
 from comodo.jobs import job_log
-from comodo.preparation import extract_shard, write_table
+from comodo.preparation import extract_shard
 from comodo.raw import recordings_of
 
 with job_log(snakemake.log[0]):

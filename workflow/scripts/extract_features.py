@@ -2,17 +2,16 @@
 
 from pathlib import Path
 
-import pandas as pd
-
+from comodo.artefacts import read_table
 from comodo.features import extract_features
-from comodo.jobs import job_log
+from comodo.jobs import job_log, optional_path
 
 with job_log(snakemake.log[0]):
     extract_features(
         student=Path(snakemake.input.student),
-        clips=pd.read_parquet(snakemake.input.clips),
+        clips=read_table(snakemake.input.clips),
         imu=[Path(path) for path in snakemake.input.imu],
-        anchors=Path(snakemake.input.anchors),
+        anchors=optional_path(snakemake.input.anchors),
         target=Path(snakemake.output.features),
         threads=snakemake.threads,
     )

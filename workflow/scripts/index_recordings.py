@@ -3,9 +3,10 @@
 import logging
 from pathlib import Path
 
+from comodo.artefacts import write_table
 from comodo.config import DatasetSettings
 from comodo.jobs import job_log
-from comodo.preparation import index_recordings, write_table
+from comodo.preparation import index_recordings
 from comodo.raw import recordings_of
 from comodo.splits import find_leaks
 

@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from comodo.artefacts import read_table, read_tables, write_table
 from comodo.jobs import job_log
-from comodo.preparation import check_quality, merge_clips, read_tables, write_table
+from comodo.preparation import check_quality, merge_clips
 
 with job_log(snakemake.log[0]):
     quality = pd.read_csv(snakemake.input.quality, keep_default_na=False)
     check_quality(quality, snakemake.params.max_bad_fraction, snakemake.wildcards.dataset)
-    recordings = pd.read_parquet(snakemake.input.recordings)
+    recordings = read_table(snakemake.input.recordings)
     write_table(merge_clips(recordings, read_tables(snakemake.input.shards)), Path(snakemake.output.clips))

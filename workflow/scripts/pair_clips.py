@@ -2,14 +2,16 @@
 
 from pathlib import Path
 
+from comodo.artefacts import write_table
 from comodo.config import DatasetSettings
 from comodo.jobs import job_log
-from comodo.preparation import pair_shard, write_table
+from comodo.preparation import pair_shard
 from comodo.raw import recordings_of
 
 with job_log(snakemake.log[0]):
     shard = int(snakemake.wildcards.shard)
     settings = DatasetSettings.model_validate(snakemake.params.settings)
     recordings = recordings_of(snakemake.wildcards.dataset, settings, shard)
-    table = pair_shard(recordings, shard, Path(snakemake.input.video), Path(snakemake.input.imu), settings)
+    video = Path(snakemake.input.video) if settings.video is not None else None
+    table = pair_shard(recordings, shard, video, Path(snakemake.input.imu), settings)
     write_table(table, Path(snakemake.output.clips))

@@ -3,13 +3,18 @@
 from pathlib import Path
 
 from comodo.jobs import job_log
+from comodo.published import write_published
 from comodo.report import write_report
 
 with job_log(snakemake.log[0]):
-    write_report(
+    folder = Path(snakemake.output.accuracy).parent
+    accuracy = write_report(
         Path("results"),
         snakemake.params.runs,
         snakemake.params.experiments,
+        snakemake.params.baselines,
         [Path(path) for path in snakemake.input.histories],
-        Path(snakemake.output.accuracy).parent,
+        folder,
     )
+    if snakemake.params.candidates:
+        write_published(accuracy, snakemake.params.candidates, snakemake.input.published, folder)
