@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
+from tests.project import ROOT, Project, tiny_config
 
 
 @pytest.fixture(scope="session")
@@ -33,3 +34,18 @@ def _outside(what: str, variable: str, default: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"no {what} at {folder}: set {variable} to their folder")
     return folder
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project whose tiny workflow has run; tests may ask for plans, and must leave the files as they are."""
+    project = Project(tmp_path_factory.mktemp("finished"))
+    project.run(tiny_config())
+    return project
+
+
+@pytest.fixture
+def copied(finished: Project, tmp_path: Path) -> Project:
+    """A copy of the finished project, to break things in."""
+    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
+    return Project(tmp_path / "copy")

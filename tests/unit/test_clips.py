@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import comodo
 from comodo.clips import COLUMNS, REASONS, frame_indices, pair_clips, video_windows
-from comodo.config import DatasetSettings
+from comodo.config import DatasetSettings, VideoSettings
 from comodo.imu import ImuError, ImuSamples, ImuSignal, preprocess, read_window, resample, write_imu_shard
 from comodo.layouts import Recording, open_layout
 from comodo.video import TABLE_COLUMNS, extract_recordings
@@ -327,6 +327,83 @@ def test_a_recording_without_imu_has_no_clip(tmp_path: Path) -> None:
     assert reasons(clips) == {-1: "imu_empty"}
 
 
+def imu_alone(
+    folder: Path,
+    imu: ImuSignal | ImuError,
+    cut: tuple[float, float | None] = (0.0, None),
+    **changes: Any,
+) -> pd.DataFrame:
+    one = Recording("a", "train", "walk", None, Path("a.csv"), start_s=cut[0], end_s=cut[1])
+    write_imu_shard(folder / "imu.h5", [(one, imu)])
+    nothing = pd.DataFrame(columns=list(TABLE_COLUMNS))
+    return pair_clips([one], nothing, folder / "imu.h5", config(video=None, **changes))
+
+
+def test_without_video_every_whole_window_is_kept_and_none_has_frames(tmp_path: Path) -> None:
+    imu = signal((3, 17), (17.5, 34.9))
+    clips = imu_alone(tmp_path, imu)
+    assert reasons(clips) == {
+        1: "",
+        2: "",
+        3: "imu_gap",
+        4: "",
+        5: "",
+    }  # not 0 and 6: the IMU does not fill them
+    assert clips["first_sample"].tolist() == [400, 1400, -1, 3400, 4400]
+    assert clips["last_sample"].tolist() == [1400, 2400, -1, 4400, 5400]
+    assert clips["start_s"].tolist() == [5.0, 10.0, 15.0, 20.0, 25.0]
+    assert set(zip(clips["first_frame"], clips["n_frames"], strict=True)) == {(-1, 0)}
+    assert sum(imu_alone(tmp_path, imu, clips_per_recording=3)["reason"] == "not_sampled") == 1
+    assert list(reasons(imu_alone(tmp_path, imu, windows="reference"))) == [1, 2, 3, 4, 5]  # a rule of videos
+
+
+@pytest.mark.parametrize(
+    ("imu", "expected"),
+    [
+        (signal((0, 4.9)), {-1: "imu_too_short"}),
+        (signal((2.5, 7.5)), {-1: "imu_too_short"}),
+        (signal((-20, -5)), {-1: "imu_too_short"}),
+        (signal((0, 2), (3, 8)), {-1: "imu_gap", 0: "imu_gap"}),
+        (ImuError("imu_empty", "none"), {-1: "imu_empty"}),
+        (signal((-0.005, 5)), {0: ""}),
+    ],
+)
+def test_without_video_a_recording_is_bad_when_it_fills_no_window(
+    tmp_path: Path, imu: ImuSignal | ImuError, expected: dict[int, str]
+) -> None:
+    clips = imu_alone(tmp_path, imu)
+    assert reasons(clips) == expected
+    assert not any("video" in detail for detail in clips["detail"])
+
+
+def test_without_video_no_window_reaches_beyond_the_cut(tmp_path: Path) -> None:
+    with_margin = signal((-0.1, 10.1))
+    for end_s, count in ((26.0, 2), (25.95, 1)):
+        assert len(imu_alone(tmp_path, with_margin, (16.0, end_s))) == count
+    whole = imu_alone(tmp_path, with_margin, (16.0, 25.95), clip_s=None)
+    (row,) = whole.to_dict("records")
+    assert (row["first_sample"], row["last_sample"], row["end_s"]) == (20, 2010, 9.95)
+
+
+@pytest.mark.parametrize(
+    ("imu", "expected"),
+    [
+        (signal((0, 3.7)), {0: ""}),
+        (signal((0, 3), (4, 7)), {-1: "imu_gap", 0: "imu_gap"}),
+        (signal((-3, -1)), {-1: "imu_too_short"}),
+    ],
+)
+def test_without_video_a_recording_may_be_one_window(
+    tmp_path: Path, imu: ImuSignal, expected: dict[int, str]
+) -> None:
+    clips = imu_alone(tmp_path, imu, clip_s=None)
+    assert reasons(clips) == expected
+    if expected == {0: ""}:
+        assert clips[["first_sample", "last_sample", "start_s", "end_s"]].to_numpy().tolist() == [
+            [0, 740, 0, 3.7]
+        ]
+
+
 def test_some_pairs_of_each_recording(tmp_path: Path) -> None:
     clips = pair(tmp_path, video_row(duration_s=50), signal((0, 60)), config(clips_per_recording=3))
     kept = [i for i, reason in reasons(clips).items() if reason == ""]
@@ -520,6 +597,6 @@ def camera(realdata: Path, folder: Path, names: Sequence[str], clip_s: float) ->
     recordings = [
         Recording(name, "train", "walk", file, file) for name, file in zip(names, files, strict=True)
     ]
-    table = pd.DataFrame(extract_recordings(recordings, folder / "clips", own))
+    table = pd.DataFrame(extract_recordings(recordings, folder / "clips", VideoSettings(size=32), clip_s))
     write_imu_shard(folder / "imu.h5", preprocess(open_layout("own", own), recordings, own))
     return pair_clips(recordings, table, folder / "imu.h5", own)

@@ -130,8 +130,8 @@ def test_fault_is_one_line_that_names_the_key(name: str, raw: dict[str, Any]) ->
 
 
 def test_missing_blocks_are_named(raw: dict[str, Any]) -> None:
-    del raw["teachers"], raw["students"]
-    with pytest.raises(ConfigError, match=r"teachers: missing\nstudents: missing"):
+    del raw["datasets"], raw["students"]
+    with pytest.raises(ConfigError, match=r"datasets: missing\nstudents: missing"):
         load(raw)
 
 

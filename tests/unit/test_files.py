@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -44,3 +47,47 @@ def test_json_refuses_nan(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json({"a": float("nan")}, tmp_path / "b.json")
     assert not (tmp_path / "b.json").exists()
+
+
+def test_group_may_read_what_a_library_wrote_for_its_owner_alone(tmp_path: Path) -> None:
+    """Two users with umask 002 share results; safetensors makes files of mode 600."""
+    script = """
+import sys, torch
+from pathlib import Path
+from safetensors.torch import save_file
+from comodo.files import atomic
+with atomic(Path(sys.argv[1]) / "student") as partial:
+    partial.mkdir()
+    save_file({"weight": torch.zeros(2)}, partial / "model.safetensors")
+with atomic(Path(sys.argv[1]) / "one.safetensors") as partial:
+    save_file({"weight": torch.zeros(2)}, partial)
+"""
+    subprocess.run([sys.executable, "-c", script, tmp_path], check=True, umask=0o002)
+    for path in ("student/model.safetensors", "one.safetensors"):
+        assert stat.S_IMODE((tmp_path / path).stat().st_mode) == 0o664
+    assert stat.S_IMODE((tmp_path / "student").stat().st_mode) == 0o775
+
+
+def test_what_a_killed_process_left_is_removed_and_no_more(tmp_path: Path) -> None:
+    """Else each job that is killed for its memory would leave another half store on the disk."""
+    target = tmp_path / "store[1].h5"
+    script = """
+import os, sys
+from comodo.files import atomic
+with atomic(sys.argv[1]) as partial:
+    partial.write_text("half")
+    if len(sys.argv) > 2:
+        sys.stdin.read()
+    os._exit(9)
+"""
+    subprocess.run([sys.executable, "-c", script, target], check=False)
+    living = subprocess.Popen([sys.executable, "-c", script, target, "wait"], stdin=subprocess.PIPE)
+    while not (mine := list(tmp_path.glob(f".partial-*-{living.pid}-*"))):
+        assert living.poll() is None
+    with atomic(target) as partial:
+        partial.write_text("whole")
+    assert sorted(tmp_path.iterdir()) == sorted([target, *mine])
+    living.communicate()
+    with atomic(target) as partial:
+        partial.write_text("whole")
+    assert list(tmp_path.iterdir()) == [target]

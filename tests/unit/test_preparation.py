@@ -5,10 +5,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from comodo.config import DatasetSettings
 from comodo.layouts import Recording, shard_of
 from comodo.preparation import (
     QualityError,
     check_quality,
+    extract_shard,
     index_recordings,
     merge_clips,
     pairs_of,
@@ -29,8 +31,9 @@ def window_table(rows: list[tuple[str, int, str]], recordings: pd.DataFrame) -> 
     """Rows (recording, window, reason) as `pair_shard` writes them."""
     table = pd.DataFrame(rows, columns=["recording", "window", "reason"])
     table = table.merge(recordings[["recording", "split", "label"]])
+    frames = 50 * (table["reason"] == "") * (table["window"] >= 0)
     return table.assign(
-        clip=table["recording"] + "#", start_s=5.0 * table["window"], end_s=5.0, detail="", first_sample=0
+        clip=table["recording"] + "#", start_s=5.0 * table["window"], end_s=5.0, detail="", n_frames=frames
     )
 
 
@@ -116,3 +119,45 @@ def test_clips_are_in_the_order_of_the_index(recordings: pd.DataFrame) -> None:
     ]
     assert clips.loc[~clips["paired"], ["recording", "window"]].to_numpy().tolist() == [["a", 2]]
     assert len(pairs_of(windows)) == clips["paired"].sum() == 10
+
+
+def imu_only(rows: list[tuple[str, int, str]], recordings: pd.DataFrame) -> pd.DataFrame:
+    return window_table(rows, recordings).assign(n_frames=0)
+
+
+def test_without_video_windows_are_counted_and_none_is_a_pair(recordings: pd.DataFrame) -> None:
+    rows = [*GOOD, ("a", 2, "imu_gap")]
+    windows = imu_only([row for row in rows if row[0] != "e"] + [("e", -1, "imu_too_short")], recordings)
+    quality = report_quality(recordings, windows)
+    whole = quality[quality["window"] < 0].set_index("recording")
+    assert "pairs" not in quality
+    assert whole["windows"].to_dict() == {"a": 2, "b": 2, "c": 2, "d": 2, "e": 0}
+    assert whole.loc["e", "reason"] == "imu_too_short"
+    assert quality.loc[quality["window"] >= 0, ["recording", "reason"]].to_numpy().tolist() == [
+        ["a", "imu_gap"]
+    ]
+    clips = merge_clips(recordings, windows)
+    assert len(clips) == 8
+    assert not clips["paired"].any()
+    assert pairs_of(windows).empty
+    with pytest.raises(QualityError, match="20% of the recordings of d yield no window"):
+        check_quality(quality, 0.1, "d")
+    with pytest.raises(QualityError, match="no window of d is left in split test"):
+        check_quality(quality, 0.2, "d")
+
+
+def test_without_video_val_may_lack_classes_or_be_missing_but_train_may_not(recordings: pd.DataFrame) -> None:
+    for without in (["d"], ["c", "d"]):
+        listed = recordings[~recordings["recording"].isin(without)]
+        windows = imu_only([row for row in GOOD if row[0] not in without], listed)
+        check_quality(report_quality(listed, windows), 0.0, "d")
+    lost = imu_only([row for row in GOOD if row[0] != "a"] + [("a", -1, "imu_constant")], recordings)
+    with pytest.raises(QualityError, match="left in split train for label y"):
+        check_quality(report_quality(recordings, lost), 0.5, "d")
+
+
+def test_nothing_is_extracted_without_video(tmp_path: Path) -> None:
+    settings = DatasetSettings(layout="ego4d", root="x", video=None)
+    with pytest.raises(ValueError, match="no video to extract"):
+        extract_shard([], tmp_path / "video", settings, threads=1)
+    assert not (tmp_path / "video").exists()

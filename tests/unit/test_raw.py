@@ -61,3 +61,14 @@ def test_simulated_data_are_noticed_when_touched_only(settings: DatasetSettings,
     assert labelled_state("d", settings, None, marker) == AS_SIMULATED
     (tmp_path / "splits/test.txt").write_text("e\ty\nf\ty\n")
     assert labelled_state("d", settings, None, marker) != AS_SIMULATED
+
+
+def test_without_video_only_the_imu_is_looked_at(settings: DatasetSettings, tmp_path: Path) -> None:
+    alone = settings.model_copy(update={"video": None})
+    before = raw_state("d", alone, 1, None)
+    name = recordings_of("d", alone, 1)[0].id
+    (tmp_path / f"full_scale/{name}.mp4").unlink()
+    assert raw_state("d", alone, 1, None) == before
+    assert raw_state("d", alone, 1, None) != raw_state("d", settings, 1, None)
+    (tmp_path / f"imu/{name}.csv").write_text("another file")
+    assert raw_state("d", alone, 1, None) != before

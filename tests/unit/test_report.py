@@ -7,17 +7,21 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from comodo.report import COLUMNS, collect, mean_over_seeds, summary, write_report
+from comodo.report import COLUMNS, collect, differences, gains, mean_over_seeds, summary, write_report
 
 SETTINGS: dict[str, Any] = {"dataset": "home", "teacher": "videomae", "student": "mantis"}
 EXPERIMENTS = {
     "frozen": {**SETTINGS, "objective": "none"},
     "ours": {**SETTINGS, "objective": "comodo", "queue_size": 64},
 }
-RUNS = [
-    "home/teachers/videomae",
-    *(f"experiments/{name}/seed{seed}/home" for name in EXPERIMENTS for seed in (1, 2)),
-]
+BASELINES = {"ours": "frozen"}
+RUNS = dict.fromkeys(
+    [
+        "home/teachers/videomae",
+        *(f"experiments/{name}/seed{seed}/home" for name in EXPERIMENTS for seed in (1, 2)),
+    ],
+    ("svm", "anchors"),
+)
 
 
 @pytest.fixture
@@ -26,11 +30,12 @@ def results(tmp_path: Path) -> Path:
         (tmp_path / run).mkdir(parents=True)
 
         def row(labels: Any, scoring: str, top1: float) -> dict[str, Any]:
-            return {"labels_per_class": labels, "scoring": scoring, "top1": top1, "top3": 0.9, "top5": 1.0}
+            scores = {"top1": top1, "top3": 0.9, "top5": 1.0, "hits": [10 * top1, 20 * top1]}
+            return {"labels_per_class": labels, "scoring": scoring, **scores}
 
         anchors = [row(0, rule, 0.1 * number) for rule in ("first", "medoid", "mean")]
         svm = [row(1, "decision", 0.5), row("all", "decision", 0.6 + 0.05 * number), row("all", "platt", 0.4)]
-        about = {"n_test": 30, "n_classes": 4}
+        about = {"n_test": 30, "n_classes": 4, "recordings": ["a", "b"], "windows": [10, 20]}
         (tmp_path / run / "anchors.json").write_text(json.dumps({**about, "results": anchors}))
         (tmp_path / run / "svm.json").write_text(json.dumps({**about, "results": svm}))
         if run.startswith("experiments"):
@@ -67,17 +72,32 @@ def test_mean_and_deviation_over_seeds(results: Path) -> None:
 
 def test_summary_is_one_row_per_encoder(results: Path) -> None:
     wide = summary(collect(results, RUNS, EXPERIMENTS))
-    assert wide["encoder"].tolist() == ["teacher videomae", "mantis (undistilled)", "mantis (ours)"]
+    assert wide["encoder"].tolist() == ["teacher videomae", "mantis (frozen)", "mantis (ours)"]
     assert wide["SVM, all labels"].tolist() == ["60.0", "67.5 ± 3.5", "77.5 ± 3.5"]
     assert "zero-shot, medoid anchors" not in wide
+
+
+def test_difference_to_the_baseline(results: Path) -> None:
+    table = differences(results, RUNS, BASELINES)
+    assert set(table["experiment"]) == {"ours"}
+    assert len(table) == 6
+    row = table[(table["scoring"] == "decision") & (table["labels_per_class"] == "all")].iloc[0]
+    assert row["difference"] == pytest.approx(0.1)  # 75 and 80 against 65 and 70
+    assert row["low"] == pytest.approx(0.1)
+    assert row["seeds"] == 2
+    shown = gains(table)
+    assert shown["encoder"].tolist() == ["ours − frozen"]
+    assert shown["SVM, all labels"].tolist() == ["+10.0 [+10.0, +10.0]"]
 
 
 def test_report_is_written(results: Path) -> None:
     histories = [
         results / f"experiments/{name}/seed{seed}/history.json" for name in EXPERIMENTS for seed in (1, 2)
     ]
-    write_report(results, RUNS, EXPERIMENTS, histories, results / "report")
+    write_report(results, RUNS, EXPERIMENTS, BASELINES, histories, results / "report")
     names = {path.name for path in (results / "report").iterdir()}
-    assert names == {"accuracy.csv", "accuracy.md", "summary.md", "training.png", "label-efficiency.png"}
+    figures = {"training.png", "label-efficiency.png"}
+    assert names == {"accuracy.csv", "accuracy.md", "differences.csv", "summary.md"} | figures
     assert len(pd.read_csv(results / "report/accuracy.csv")) == len(RUNS) * 6
-    assert "Chance: 25.0 on home" in (results / "report/summary.md").read_text()
+    assert "Chance: 25.0 on home" in (summary := (results / "report/summary.md").read_text())
+    assert "ours − frozen" in summary

@@ -1,15 +1,21 @@
 from __future__ import annotations
 
+import fcntl
+import subprocess
+import sys
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
 
+from comodo.artefacts import DamageError
 from comodo.store import (
     StoreError,
     clips_digest,
+    mapped,
     merge_stores,
     open_store,
     read_made_by,
@@ -52,6 +58,21 @@ def test_store_gives_back_what_it_got(tmp_path: Path) -> None:
         assert read_made_by(file) == MADE_BY
 
 
+def test_the_map_is_the_array(tmp_path: Path) -> None:
+    clips = clip_table({"a": 3, "b": 2})
+    with open_store(write(tmp_path / "s.h5", clips)) as file:
+        rows = mapped(file)
+        np.testing.assert_array_equal(rows[[4, 0, 4]], embeddings_of(clips)[[4, 0, 4]])
+        assert not rows.flags.writeable
+
+
+def test_an_array_in_pieces_is_not_mapped(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "s.h5", "w") as file:
+        file.create_dataset("embedding", data=np.zeros((4, 2), np.float32), chunks=(2, 2))
+        with pytest.raises(StoreError, match="one piece"):
+            mapped(file)
+
+
 @pytest.mark.parametrize("rows", [4, 6])
 def test_wrong_number_of_rows_is_refused(tmp_path: Path, rows: int) -> None:
     with pytest.raises(StoreError, match="5 clips"):
@@ -83,7 +104,7 @@ def test_broken_store_is_refused_by_name(tmp_path: Path, damage: str) -> None:
     path = write(tmp_path / "s.h5", clip_table({"a": 3}))
     content = {"truncated": path.read_bytes()[:-200], "text": b"not hdf5", "empty": b""}[damage]
     path.write_bytes(content)
-    with pytest.raises(StoreError, match=r"s\.h5 is not a whole embedding store"), open_store(path):
+    with pytest.raises(DamageError, match=r"s\.h5 is damaged or not whole"), open_store(path):
         pass
 
 
@@ -112,3 +133,38 @@ def test_merge_refuses_missing_foreign_and_mixed(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="another teacher"):
         merge_stores(tmp_path / "w.h5", [first, write(tmp_path / "b.h5", b, {"model": "other"})], clips)
     assert not (tmp_path / "w.h5").exists()
+
+
+def test_store_opens_where_a_lock_cannot_be_had(tmp_path: Path) -> None:
+    """As on NFS and Lustre without locks; HDF5 by itself asks for one."""
+    path = write(tmp_path / "s.h5", clip_table({"a": 3}))
+    script = """
+import sys
+from comodo.store import open_store
+with open_store(sys.argv[1]) as file:
+    print(file["embedding"].shape)
+"""
+    with path.open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        done = subprocess.run(
+            [sys.executable, "-c", script, path], capture_output=True, text=True, check=False
+        )
+    assert done.stdout == "(3, 4)\n", done.stderr
+
+
+def test_many_processes_read_one_store(tmp_path: Path) -> None:
+    """All of them have it open at once."""
+    path = write(tmp_path / "s.h5", clip_table({"a": 3}))
+    script = """
+import sys
+from comodo.store import open_store
+with open_store(sys.argv[1]) as file:
+    print(file["embedding"].shape, flush=True)
+    sys.stdin.read()
+"""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    readers = [subprocess.Popen([sys.executable, "-c", script, path], **pipes) for _ in range(3)]
+    assert [reader.stdout.readline() for reader in readers] == ["(3, 4)\n"] * 3
+    for reader in readers:
+        reader.communicate()
+        assert reader.returncode == 0

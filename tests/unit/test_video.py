@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 from tests.writers import write_sound
 
-from comodo.config import DatasetSettings
+from comodo.config import VideoSettings
 from comodo.layouts import Recording
 from comodo.video import (
     TABLE_COLUMNS,
@@ -380,13 +380,12 @@ def test_one_bad_recording_harms_no_other(tmp_path: Path) -> None:
         Recording(n, "train", "x", f, f, start_s=float(i == 1))
         for i, (n, f) in enumerate(zip(names, files, strict=True))
     ]
-    config = DatasetSettings.model_validate(
-        {"layout": "ego4d", "root": "x", "clip_s": 1, "video": {"size": 32}}
-    )
-    rows = list(extract_recordings(recordings, tmp_path / "clips", config))
+    names.append("none")
+    recordings.append(Recording("none", "train", "x", None, raw / "none.csv"))
+    rows = list(extract_recordings(recordings, tmp_path / "clips", VideoSettings(size=32), clip_s=1))
     assert [row["recording"] for row in rows] == names
-    assert [row["reason"] for row in rows] == ["video_unreadable", "", "video_missing_file"]
-    assert [row["n_frames"] for row in rows] == [0, 20, 0]
+    assert [row["reason"] for row in rows] == ["video_unreadable", "", *["video_missing_file"] * 2]
+    assert [row["n_frames"] for row in rows] == [0, 20, 0, 0]
     assert all(set(row) == set(TABLE_COLUMNS) for row in rows)
     assert [path.name for path in (tmp_path / "clips").iterdir()] == [rows[1]["file"]]
     assert keyframes(tmp_path / "clips" / rows[1]["file"]) == [0, 10]
@@ -394,10 +393,8 @@ def test_one_bad_recording_harms_no_other(tmp_path: Path) -> None:
 
 def test_a_recording_that_is_one_clip_has_keyframes_too(tmp_path: Path) -> None:
     source = write(tmp_path / "a.mp4", steady(11, fps=25))
-    config = DatasetSettings.model_validate(
-        {"layout": "uestc", "root": "x", "clip_s": None, "video": {"size": 32, "fps": 25}}
-    )
-    (row,) = extract_recordings([Recording("x/a", "train", "x", source, source)], tmp_path / "clips", config)
+    one = Recording("x/a", "train", "x", source, source)
+    (row,) = extract_recordings([one], tmp_path / "clips", VideoSettings(size=32, fps=25), clip_s=None)
     assert (row["n_frames"], row["reason"]) == (275, "")
     assert keyframes(tmp_path / "clips" / row["file"]) == [0, 125, 250]
 

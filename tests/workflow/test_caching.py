@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.workflow.conftest import STUDENT, TEACHER, Project, tiny_config
+from tests.project import STUDENT, TEACHER, Project, tiny_config
 
 pytestmark = pytest.mark.workflow
 

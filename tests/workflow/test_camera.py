@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.workflow.conftest import ROOT, Project
+from tests.project import ROOT, Project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.realdata]
 

@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.workflow.conftest import ROOT, SNAKEMAKE, Project, tiny_config
+from tests.project import ROOT, SNAKEMAKE, Project, tiny_config
 
 pytestmark = pytest.mark.workflow
 
@@ -116,7 +116,7 @@ def test_truncated_store_is_not_used(copied: Project) -> None:
     config["defaults"]["epochs"] = 3
     done = copied.snakemake(config, "--rerun-triggers", "params")
     assert done.returncode != 0
-    assert "embeddings.h5 is not a whole embedding store" in done.stderr
+    assert "embeddings.h5 is damaged or not whole" in done.stderr
 
 
 def test_killed_run_leaves_nothing_half_written_and_goes_on(finished: Project, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from comodo.imu import read_window
-from tests.workflow.conftest import STUDENT, TEACHER, Project
+from tests.project import STUDENT, TEACHER, Project
 from tests.writers import (
     ego4d_lines,
     motion,

@@ -86,9 +86,9 @@ def test_listing_opens_no_take(root: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert set(opened) <= {"train.txt", "val.txt", "test.txt", "takes.json"}
 
 
-def read(root: Path, path: Path) -> Any:
+def read(root: Path, path: Path, **settings: Any) -> Any:
     pytest.importorskip("pyvrs", reason="vrs is not installed")
-    reader = layout(root)
+    reader = layout(root, **settings)
     recording = reader.recordings()[0]
     recording.imu.parent.mkdir(parents=True, exist_ok=True)
     if not recording.imu.exists():
@@ -195,6 +195,13 @@ def test_without_any_frame_time_starts_with_the_imu(root: Path, aria: Path) -> N
     samples = read(root, root / "cut.vrs")
     assert samples.accel_t[0] == 0
     assert "first frame is unknown" in samples.notes[0]
+
+
+@pytest.mark.realdata
+def test_without_video_time_starts_with_the_imu(root: Path, aria: Path) -> None:
+    samples = read(root, aria, video=None)
+    assert samples.accel_t[[0, -1]] == pytest.approx([0, 0.398567250], abs=1e-9)
+    assert samples.notes == []
 
 
 @pytest.mark.realdata

@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from comodo.config import DatasetSettings, VideoSettings
 from comodo.layouts import (
     ImuError,
     LayoutError,
     Recording,
     fingerprint,
+    open_layout,
     read_imu_csv,
     read_split_files,
     safe_name,
@@ -137,6 +139,38 @@ def test_names_are_injective(a: str, b: str) -> None:
 
 def recording(folder: Path, name: str = "a") -> Recording:
     return Recording(name, "train", "x", folder / f"{name}.mp4", folder / f"{name}.csv")
+
+
+@pytest.mark.parametrize("name", ["ego4d", "egoexo4d", "uestc"])
+def test_an_imu_only_dataset_needs_neither_video_nor_val(tmp_path: Path, name: str) -> None:
+    root = tmp_path
+    write_splits(root / "splits", train="a/a\tx\nb/b\ty\n", test="d/d\ty\n")
+    (root / "splits" / "val.txt").unlink()
+    settings = DatasetSettings.model_validate({"layout": name, "root": str(root), "video": None})
+    alone = open_layout("own", settings).recordings()
+    assert [(r.id, r.split, r.video) for r in alone] == [
+        ("a/a", "train", None),
+        ("b/b", "train", None),
+        ("d/d", "test", None),
+    ]
+    (root / "splits" / "val.txt").write_text("\n")
+    assert open_layout("own", settings).recordings() == alone
+    seen = settings.model_copy(update={"video": VideoSettings()})
+    with pytest.raises(
+        LayoutError, match="no recording in split 'val'; each of train, val and test needs some"
+    ):
+        open_layout("own", seen).recordings()
+    (root / "splits" / "test.txt").write_text("\n")
+    with pytest.raises(LayoutError, match="no recording in split 'test'; each of train and test needs some"):
+        open_layout("own", settings).recordings()
+
+
+def test_fingerprint_of_a_recording_without_video_is_that_of_its_imu(tmp_path: Path) -> None:
+    one = Recording("a", "train", "x", None, tmp_path / "a.csv")
+    before = fingerprint([one])
+    assert before != fingerprint([recording(tmp_path)])
+    one.imu.write_bytes(b"12")
+    assert fingerprint([one]) != before
 
 
 def test_fingerprint_notices_every_change_of_a_raw_file(tmp_path: Path) -> None:

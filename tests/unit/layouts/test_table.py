@@ -22,12 +22,13 @@ def layout(
     rows: list[str] = ROWS,
     imu_csv: dict[str, Any] | None = None,
     root: Path | None = None,
+    **more: Any,
 ) -> Table:
     table = folder / "table.csv"
     table.write_text("\n".join([header, *rows]) + "\n", encoding="utf-8")
     imu = {"csv": imu_csv} if imu_csv else {}
     made = open_layout(
-        "own", DatasetSettings(layout="table", root=str(root or folder), table=str(table), imu=imu)
+        "own", DatasetSettings(layout="table", root=str(root or folder), table=str(table), imu=imu, **more)
     )
     assert isinstance(made, Table)
     return made
@@ -125,6 +126,57 @@ def test_csv_without_a_clock_has_a_rate(tmp_path: Path) -> None:
     np.testing.assert_allclose(samples.accel_t, np.arange(5) / 50)
     np.testing.assert_allclose(samples.accel[:, 0], [1, 2, 3])
     np.testing.assert_allclose(samples.gyro[:, 0], [4, 5, 6])
+
+
+ALONE = ["a,train,walk,a.csv", "b,train,fly,b.csv", "d,test,fly,d.csv"]
+
+
+def test_an_imu_only_table_needs_neither_videos_nor_val(tmp_path: Path) -> None:
+    found = layout(tmp_path, HEADER.replace("video,", ""), ALONE, IMU_CSV, video=None).recordings()
+    assert [(r.id, r.video, r.imu) for r in found] == [(n, None, tmp_path / f"{n}.csv") for n in "abd"]
+    # The same table may serve with and without video; a camera file without csv is read for its IMU.
+    rows = ["a,train,walk,a.mp4,a.csv", "b,train,fly,,b.csv", "d,test,fly,d.mp4,"]
+    made = layout(tmp_path, HEADER, rows, IMU_CSV, video=None)
+    found = made.recordings()
+    assert [r.video for r in found] == [None, None, tmp_path / "d.mp4"]
+    assert [r.imu for r in found] == [tmp_path / "a.csv", tmp_path / "b.csv", tmp_path / "d.mp4"]
+    with pytest.raises(ImuError, match=r"d\.mp4"):
+        made.read_imu(found[2])
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "message"),
+    [
+        ("recording,split,label", ["a,train,walk"], "no column imu; needed are recording, split, label, imu"),
+        ("recording,split,label,imu", [*ALONE, "e,test,walk,"], r"table\.csv:5: the cell 'imu' is empty"),
+        ("recording,split,label,imu", ALONE[:2], "in split 'test'; each of train and test needs some"),
+        ("recording,split,label,imu", [*ALONE, "e,test,walk,a.csv"], "'a' in train and 'e' in test share"),
+    ],
+)
+def test_a_bad_imu_only_table_is_refused(tmp_path: Path, header: str, rows: list[str], message: str) -> None:
+    with pytest.raises(LayoutError, match=message):
+        layout(tmp_path, header, rows, IMU_CSV, video=None).recordings()
+
+
+def test_without_video_time_starts_at_the_first_sample(tmp_path: Path) -> None:
+    epoch = [1_568_482_903_468 + 1000 * k for k in (2, 0, 1, 3)]
+    lines = [f"{ms},1,0,0,0,0,{ms % 10000}" for ms in epoch] + ["NULL,1,0,0,0,0,0"]
+    (tmp_path / "a.csv").write_text(
+        "t,accel_x,accel_y,accel_z,gyro_x,gyro_y,gyro_z\n" + "\n".join(lines) + "\n"
+    )
+    header = HEADER.replace("video,", "") + ",start_s"
+    rows = ["a,train,walk,a.csv,", *(f"{row}," for row in ALONE[1:])]
+    made = layout(tmp_path, header, rows, IMU_CSV, video=None)
+    (samples,) = made.read_imu(made.recordings()[0])
+    np.testing.assert_array_equal(samples.accel_t, [2, 0, 1, 3, np.nan])
+    rows[0] = "a,train,walk,a.csv,1"
+    made = layout(tmp_path, header, rows, IMU_CSV, video=None)
+    (samples,) = made.read_imu(made.recordings()[0])
+    np.testing.assert_array_equal(samples.gyro_t, [1, 0, 2])
+    # With a video its clock holds.
+    rows = ["a,train,walk,a.mp4,a.csv", *ROWS[1:]]
+    made = layout(tmp_path, rows=rows, imu_csv=IMU_CSV)
+    assert made.read_imu(made.recordings()[0])[0].accel_t[1] == pytest.approx(1_568_482_903.468)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no video at all" * 50])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from comodo.objectives import ComodoLoss
 from comodo.queue import EmbeddingQueue
@@ -98,6 +100,29 @@ def test_a_batch_is_absent_now_and_present_next() -> None:
     first = loss(student, teacher)
     assert first.item() == pytest.approx(by_definition(queue, student, teacher).item())
     assert torch.equal(loss.queue, torch.cat([queue[2:], teacher]))
+
+
+class _NewTensors(TorchDispatchMode):
+    """Sizes of all tensors that operations make, views of other tensors apart."""
+
+    def __init__(self, known: T) -> None:
+        super().__init__()
+        self.known, self.sizes = known.untyped_storage().data_ptr(), [0]
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for tensor in result if isinstance(result, (tuple, list)) else [result]:
+            if isinstance(tensor, T) and tensor.untyped_storage().data_ptr() != self.known:
+                self.sizes.append(tensor.numel())
+        return result
+
+
+def test_no_step_copies_the_queue() -> None:
+    loss = ComodoLoss(unit(0, 1000, 16))
+    student, teacher = unit(1, 4, 16).requires_grad_(), unit(2, 4, 16)
+    with _NewTensors(loss.memory.rows) as new:
+        loss(student, teacher).backward()
+    assert max(new.sizes) == 4 * 1004  # similarities; the queue has 1000 × 16 numbers
 
 
 def test_the_teacher_gets_no_gradient() -> None:

@@ -172,8 +172,18 @@ def test_recorded_imu_must_be_enough(tmp_path: Path) -> None:
     for label in ("one", "two"):
         (tmp_path / label).mkdir()
         (tmp_path / label / "a.csv").write_text("time\n")
-    with pytest.raises(ValueError, match=r"has 1 subjects .* ask for 4"):
+    with pytest.raises(ValueError, match=r"has 1 subjects, .* ask for 4"):
         takes(settings)
+
+
+def test_a_subject_without_a_recording_of_a_label_keeps_its_others(tmp_path: Path) -> None:
+    for label, subjects in (("one", "abcd"), ("two", "acd")):
+        (tmp_path / label).mkdir()
+        for subject in subjects:
+            (tmp_path / label / f"{subject}.csv").touch()
+    world = takes(WORLD.model_copy(update={"trajectory_imu": str(tmp_path)}))
+    assert [take.uid for take in world if take.split == "train"] == ["s000-one", "s000-two", "s001-one"]
+    assert [str(take.recorded)[-9:] for take in world if take.split == "test"] == ["one/d.csv", "two/d.csv"]
 
 
 @pytest.mark.realdata

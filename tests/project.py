@@ -1,19 +1,17 @@
-"""The real Snakefile on small data, run once; tests then ask what would run again, or break something in a copy."""
+"""The real Snakefile on small data: a config whose chain runs in a minute, and a folder to run it in."""
 
 from __future__ import annotations
 
 import re
 import shutil
 import subprocess
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 SNAKEMAKE = shutil.which("snakemake") or "snakemake"
 
 TEACHER = {
@@ -91,13 +89,21 @@ class Project:
         self, config: dict[str, Any], *arguments: str, timeout: int = 600
     ) -> subprocess.CompletedProcess[str]:
         """Run Snakemake with a config."""
+        return subprocess.run(
+            self.command(config, *arguments),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            cwd=self.folder,
+        )
+
+    def command(self, config: dict[str, Any], *arguments: str) -> list[str]:
+        """The command that runs Snakemake with a config, which is written into the folder."""
         path = self.folder / "config.yaml"
         path.write_text(yaml.safe_dump(config))
         command = [SNAKEMAKE, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.folder)]
-        command += ["--configfile", str(path), "--cores", "2", *arguments]
-        return subprocess.run(
-            command, capture_output=True, text=True, timeout=timeout, check=False, cwd=self.folder
-        )
+        return [*command, "--configfile", str(path), "--cores", "2", *arguments]
 
     def run(self, config: dict[str, Any], *arguments: str) -> None:
         """Run to the end, or show why not."""
@@ -114,21 +120,3 @@ class Project:
         table = output.split("Job stats:")[1].split("total")[0]
         jobs = {name: int(count) for name, count in re.findall(r"^(\w+)\s+(\d+)$", table, re.MULTILINE)}
         return {name: count for name, count in jobs.items() if name != "all"}
-
-
-@pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose tiny workflow has run; tests may ask for plans, and must leave the files as they are."""
-    project = Project(tmp_path_factory.mktemp("finished"))
-    project.run(tiny_config())
-    return project
-
-
-@pytest.fixture
-def copied(finished: Project, tmp_path: Path) -> Project:
-    """A copy of the finished project, to break things in."""
-    shutil.copytree(finished.folder, tmp_path / "copy", symlinks=True)
-    return Project(tmp_path / "copy")
-
-
-Change = Callable[[dict[str, Any]], None]
