@@ -1,6 +1,11 @@
 # make demo   the whole chain on simulated data, then the result table        (SEEDS=3 for three seeds)
 # make test   the tests                                                       (TESTS=tests/unit for some of them)
+# make crash-matrix   kill every stage many times, Snakemake and Slurm in every way; hours  (KILLS=10)
 # make lint   what CI lints
+# make paper-plan   what repeating every published figure would cost           (RATES=FILE: rates measured elsewhere)
+# make fuzz   give the readers what nobody would write                        (FUZZ_MINUTES=30)
+# make bench  measure each stage against its limit, into docs/               (LINES="svm noop" for some of them)
+# make benchmark-learning   does distillation teach? 5 seeds in two worlds, into docs/benchmarks.md (three quarters of an hour)
 # make docs   write the list of keys in config/README.md anew
 # make lock   write requirements.lock anew from pyproject.toml
 
@@ -8,10 +13,12 @@ SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= all
 SEEDS ?= 1
+FUZZ_MINUTES ?= 30
 TESTS ?= tests
+KILLS ?= 10
 BIN := .venv/bin
 
-.PHONY: demo test lint docs lock clean
+.PHONY: demo test fuzz crash-matrix bench benchmark-learning lint paper-plan docs lock clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --config seeds="$$($(BIN)/python -c 'print(list(range(42, 42 + $(SEEDS))))')"
@@ -20,6 +27,28 @@ demo: .venv/installed
 test: .venv/installed
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(TESTS)
 
+fuzz: .venv/installed
+	FUZZ_MINUTES=$(FUZZ_MINUTES) $(BIN)/python -m pytest tests/fuzz -s
+
+# Many small jobs: one core each, and no queue for a GPU.
+LEARNING := build/learning
+LEARN = OMP_NUM_THREADS=1 $(BIN)/snakemake --snakefile Snakefile --cores $(CORES) --resources gpu=1000 \
+	--set-threads make_teacher=1 extract_clips=1 encode_video=1 distill=1 extract_features=1
+COMODO_REALDATA ?= ../shared/realdata
+
+benchmark-learning: .venv/installed
+	@test -d $(COMODO_REALDATA)/classyglass || { echo "No $(COMODO_REALDATA)/classyglass: get User1/ and User2/ from \
+	github.com/MU-Smart/ClassyGlass, set COMODO_REALDATA to the folder above classyglass/"; exit 1; }
+	$(BIN)/python benchmarks/learning/classyglass.py $(COMODO_REALDATA)/classyglass $(LEARNING)/glasses/motion
+	for world in simulated glasses; do \
+	  mkdir -p $(LEARNING)/$$world && cp benchmarks/learning/$$world.yaml $(LEARNING)/$$world/config.yaml && \
+	  $(LEARN) --directory $(LEARNING)/$$world --configfile $(LEARNING)/$$world/config.yaml || exit 1; \
+	done
+	$(BIN)/python benchmarks/learning/table.py docs/benchmarks.md $(LEARNING)/simulated $(LEARNING)/glasses
+
+crash-matrix: .venv/installed
+	COMODO_KILLS=$(KILLS) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/crash tests/cluster
+
 lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -27,14 +56,21 @@ lint: .venv/installed
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 
-# Apart: momentfm pins versions of 2023, vrs asks for backports of the standard library; pip cannot override either.
+paper-plan: .venv/installed
+	$(BIN)/comodo plan config/paper.yaml $(if $(RATES),--rates $(RATES))
+
+# Apart: aeon asks for a numba that refuses today's numpy, momentfm pins versions of 2023, vrs asks for backports of the
+# standard library; pip cannot override any of it.
 .venv/installed: requirements.lock pyproject.toml Makefile
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --requirement requirements.lock
-	$(BIN)/pip install --quiet --no-deps momentfm==0.1.4 vrs==1.2.2
+	$(BIN)/pip install --quiet --no-deps aeon==1.6.0 momentfm==0.1.4 vrs==1.2.2
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
+
+bench: .venv/installed
+	$(BIN)/python -m benchmarks $(LINES)
 
 docs: .venv/installed
 	$(BIN)/python -m comodo.schema
@@ -44,7 +80,7 @@ lock:
 	rm -rf .venv-lock && $(PYTHON) -m venv .venv-lock
 	.venv-lock/bin/pip install --quiet --upgrade pip
 	.venv-lock/bin/pip install --quiet torch==2.13.0 && .venv-lock/bin/pip install --quiet --group dev .
-	(echo "# Written by \`make lock\`. momentfm and vrs are not here: see the Makefile."; \
+	(echo "# Written by \`make lock\`. aeon, momentfm and vrs are not here: see the Makefile."; \
 	 .venv-lock/bin/pip freeze --exclude comodo --exclude setuptools | grep --invert-match --extended-regexp '^(nvidia-|cuda-|triton)' \
 	 | sed --regexp-extended "s/^(torch==[^+]+)\+.*/\1/; s/^decord==.*/&; sys_platform == 'linux' and platform_machine == 'x86_64'\neva-decord==0.6.1; sys_platform == 'darwin'/") > requirements.lock
 	rm -rf .venv-lock
