@@ -19,10 +19,13 @@ import psutil
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
 SYSTEM_CONF = Path("/etc/slurm")  # the plugin's job step forgets SLURM_CONF, so the files must be found here
 AS_MUNGE = ("setpriv", "--reuid=munge", "--regid=munge", "--clear-groups")
+FILES = ("slurm.conf", "gres.conf")
 N_GPUS = 2
+NAME = "comodo-test"
+OWNER = "tests.txt"  # beside slurm.conf: the process whose tests use this Slurm, and its start
 
 CONF = """\
-ClusterName=test
+ClusterName={name}
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={port}
 SlurmdPort={node_port}
@@ -71,8 +74,11 @@ def why_not() -> str | None:
         return "Slurm's daemons are started as root"
     if missing := [name for name in PROGRAMS if shutil.which(name) is None]:
         return f"no {', '.join(missing)} here: apt-get install slurm-wlm munge"
-    if (SYSTEM_CONF / "slurm.conf").exists():
-        return f"{SYSTEM_CONF}/slurm.conf is there: this machine has a Slurm of its own"
+    conf = SYSTEM_CONF / "slurm.conf"
+    if conf.exists() and f"ClusterName={NAME}" not in conf.read_text():
+        return f"{conf} is there: this machine has a Slurm of its own"
+    if conf.exists() and _runs((conf.resolve().parent / OWNER).read_text()):
+        return f"{conf} is of other tests that are running"
     return None
 
 
@@ -97,12 +103,14 @@ class Slurm:
     def start(self) -> None:
         """Bring munged, slurmctld and slurmd up, and wait until a job has run."""
         self.root.mkdir(parents=True, exist_ok=True)
+        _end_leftover()
+        (self.root / OWNER).write_text(f"{os.getpid()} {psutil.Process().create_time()}")
         self._start_munge()
         port, node_port = _free_port(), _free_port()
         files = {
             "slurm.conf": CONF.format(
                 host=self.host, port=port, node_port=node_port, root=self.root, cpus=os.cpu_count(),
-                gpus=N_GPUS,
+                gpus=N_GPUS, name=NAME,
             ),
             "gres.conf": "".join(
                 f"NodeName={self.host} Name=gpu File={self._device(k)}\n" for k in range(N_GPUS)
@@ -118,12 +126,13 @@ class Slurm:
 
     def stop(self) -> None:
         """Cancel what runs, end the daemons, take the links away."""
-        subprocess.run(["scancel", "--user=root"], check=False, timeout=20, capture_output=True)
+        if self._pid("slurmctld") is not None:
+            subprocess.run(["scancel", "--user=root"], check=False, timeout=20, capture_output=True)
         for daemon in ("slurmd", "slurmctld"):
             self.stop_daemon(daemon)
         if (pid := self._pid("munge/munged")) is not None:
             _end(pid, signal.SIGTERM)
-        for name in ("slurm.conf", "gres.conf"):
+        for name in FILES:
             if (SYSTEM_CONF / name).is_symlink():
                 (SYSTEM_CONF / name).unlink()
 
@@ -198,8 +207,30 @@ class Slurm:
         return [Path("/dev/zero"), Path("/dev/full")][k]
 
     def _pid(self, name: str) -> int | None:
+        """The daemon's process, if it lives; its number may be another program's by now."""
         path = self.root / f"{name}.pid"
-        return int(path.read_text()) if path.exists() and path.read_text().strip() else None
+        with suppress(FileNotFoundError, ValueError, psutil.NoSuchProcess):
+            pid = int(path.read_text())
+            return pid if psutil.Process(pid).name() == path.stem else None
+        return None
+
+
+def _runs(owner: str) -> bool:
+    """Whether the process lives that wrote itself down as `OWNER`."""
+    pid, start = owner.split()
+    try:
+        return psutil.Process(int(pid)).create_time() == float(start)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _end_leftover() -> None:
+    """End the Slurm of tests that were killed."""
+    conf = SYSTEM_CONF / "slurm.conf"
+    if conf.exists():
+        Slurm(conf.resolve().parent).stop()
+    for name in FILES:
+        (SYSTEM_CONF / name).unlink(missing_ok=True)  # perhaps a link to nothing
 
 
 def _end(pid: int, how: signal.Signals) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import stat
 import subprocess
 from pathlib import Path
@@ -25,7 +26,9 @@ def test_second_snakemake_in_one_folder_is_refused(copied: Project) -> None:
     )
     while not list((copied.folder / ".snakemake/locks").glob("*")):
         assert first.poll() is None
+    first.send_signal(signal.SIGSTOP)  # it must not be done before the second one looks
     second = copied.snakemake(tiny_config(), target)
+    first.send_signal(signal.SIGCONT)
     assert second.returncode != 0
     assert "cannot be locked" in second.stderr
     assert "--unlock" in second.stderr
