@@ -346,7 +346,9 @@ class Config(_Block):
             raise ValueError("defaults: give settings as `key: value` lines")
         for key in defaults:
             if key not in ExperimentSettings.model_fields:
-                raise ValueError(f"defaults.{key}: unknown key{_hint(key, ExperimentSettings.model_fields)}")
+                raise ValueError(
+                    f"defaults.{key}: unknown key{_hint(str(key), ExperimentSettings.model_fields)}"
+                )
         points: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         for name, settings in raw["experiments"].items():
             if not isinstance(settings, Mapping):

@@ -102,7 +102,7 @@ def edited(draw: st.DrawFn, texts: list[str], separator: str = ",") -> bytes:
                     row[place] = cell
         elif kind == "drop" and len(lines) > 1:
             del lines[line]
-        elif kind == "repeat":
+        elif kind == "repeat" and sum(len(cell) for row in lines for cell in row) < 1_000_000:
             lines[line:line] = [list(lines[line])] * draw(st.integers(1, 50))
         elif kind == "swap":
             other = draw(st.integers(0, len(lines) - 1))
@@ -366,6 +366,7 @@ FOUND: list[tuple[str, Any]] = [
     ("npy", (npy(TIME), npy(TIME)[:60] + b"\0" * 20 + npy(TIME)[80:])),  # null bytes in the header
     ("config", None),
     ("config", {**CONFIG, "defaults": ["epochs"]}),
+    ("config", {**CONFIG, "defaults": {0: None}}),
     ("config", {**CONFIG, "experiments": {"e": {"baseline": ["e"]}}}),
     (
         "config",
@@ -375,6 +376,7 @@ FOUND: list[tuple[str, Any]] = [
     ("ego4d.json", b"[" * 100_000),
     ("takes.json", (b"[" * 100_000, b"")),
     ("takes.json", (json.dumps([{**TAKES[0], "root_dir": 5}]).encode(), SYNC.encode())),
+    ("takes.json", (json.dumps([["a", "0"], *TAKES]).encode(), b"")),
 ]
 
 

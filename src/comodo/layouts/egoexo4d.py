@@ -150,8 +150,10 @@ def _read_takes(path: Path, key: str) -> dict[str, _Take]:
         )
 
     try:
-        takes = json.loads(read_text(path, key), object_hook=keep)
-        return dict(takes)
+        takes = dict(json.loads(read_text(path, key), object_hook=keep))
+        if not all(isinstance(take, _Take) for take in takes.values()):
+            raise TypeError("an entry is no take")
+        return takes
     except (ValueError, TypeError, RecursionError) as error:
         if isinstance(error, LayoutError):
             raise
