@@ -39,6 +39,8 @@ LINES = {
     "store": "store:batches",
     "noop": "workflow:noop",
     "jobs": "workflow:jobs",
+    "recordings": "scale:recordings",
+    "clips": "scale:clips",
     "experiment": "experiment:whole",
 }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -42,6 +43,15 @@ TINY_STUDENT |= {"transf_mlp_dim": 32, "transf_dim_head": 8}
 
 def snakemake(config: Path, folder: Path, *arguments: str, cores: int = 2) -> str:
     """Run the repository's Snakefile in `folder`; what it printed."""
+    command = command_of(config, folder, *arguments, cores=cores)
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stdout[-3000:] + done.stderr[-6000:])
+    return done.stdout + done.stderr
+
+
+def command_of(config: Path, folder: Path, *arguments: str, cores: int = 2) -> list[str]:
+    """The command that runs the repository's Snakefile in `folder`."""
     command = [
         sys.executable,
         "-m",
@@ -51,11 +61,7 @@ def snakemake(config: Path, folder: Path, *arguments: str, cores: int = 2) -> st
         "--cores",
         str(cores),
     ]
-    command += ["--directory", str(folder), "--configfile", str(config), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(done.stdout[-3000:] + done.stderr[-6000:])
-    return done.stdout + done.stderr
+    return [*command, "--directory", str(folder), "--configfile", str(config), *arguments]
 
 
 def noop(bench: Bench) -> list[Row]:
@@ -112,37 +118,11 @@ def _demo(folder: Path) -> Path:
 
 def _full_size(folder: Path) -> Path:
     """Trees of empty files as the three releases have them, and the repository's three configs in one."""
-    from comodo.config import SPLITS
-
     merged: dict[str, Any] = {}
     for layout, (*sizes, classes) in SIZES.items():
-        chosen = yaml.safe_load((ROOT / f"config/{layout}.yaml").read_text())
         root = folder / "raw" / layout
-        numbers, takes = count(), []
-        (root / "splits").mkdir(parents=True)
-        for split, size in zip(SPLITS, sizes, strict=True):
-            lines = []
-            for number in islice(numbers, size):
-                label = number % classes
-                name = f"{number:08x}-0000-4000-8000-000000000000"
-                lines.append(f"{name}\tscenario {label}")
-                if layout == "uestc":
-                    name = f"{label + 1}_activity/{label + 1}_activity_{number}"
-                    lines[-1] = f"data/{name} 423 423 {label}"
-                    files = [f"video/{name}.mp4", f"sensor/{name}.csv"]
-                elif layout == "egoexo4d":
-                    take = f"takes/{name}"
-                    video = "frame_aligned_videos/downscaled/448/aria01_214-1.mp4"
-                    files = [f"{take}/{video}", f"{take}/aria01_noimagestreams.vrs"]
-                    takes.append({"take_name": name, "root_dir": take, "vrs_relative_path": "aria01.vrs"})
-                else:
-                    files = [f"full_scale/{name}.mp4", f"imu/{name}.csv"]
-                for file in files:
-                    (root / file).parent.mkdir(parents=True, exist_ok=True)
-                    (root / file).touch()
-            (root / "splits" / f"{split}.txt").write_text("\n".join(lines) + "\n")
-        if takes:
-            (root / "takes.json").write_text(json.dumps(takes))
+        empty_release(layout, root, sizes, classes)
+        chosen = yaml.safe_load((ROOT / f"config/{layout}.yaml").read_text())
         chosen["datasets"][layout] |= {"root": str(root), "splits": str(root / "splits")}
         defaults = chosen.pop("defaults")
         chosen["experiments"] = {name: defaults | own for name, own in chosen["experiments"].items()}
@@ -151,6 +131,37 @@ def _full_size(folder: Path) -> Path:
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump(merged))
     return config
+
+
+def empty_release(layout: str, root: Path, sizes: Sequence[int], classes: int) -> None:
+    """Write a tree of empty files as a release has them: `sizes` recordings of train, val and test, and split files."""
+    from comodo.config import SPLITS
+
+    numbers, takes = count(), []
+    (root / "splits").mkdir(parents=True)
+    for split, size in zip(SPLITS, sizes, strict=True):
+        lines = []
+        for number in islice(numbers, size):
+            label = number % classes
+            name = f"{number:08x}-0000-4000-8000-000000000000"
+            lines.append(f"{name}\tscenario {label}")
+            if layout == "uestc":
+                name = f"{label + 1}_activity/{label + 1}_activity_{number}"
+                lines[-1] = f"data/{name} 423 423 {label}"
+                files = [f"video/{name}.mp4", f"sensor/{name}.csv"]
+            elif layout == "egoexo4d":
+                take = f"takes/{name}"
+                video = "frame_aligned_videos/downscaled/448/aria01_214-1.mp4"
+                files = [f"{take}/{video}", f"{take}/aria01_noimagestreams.vrs"]
+                takes.append({"take_name": name, "root_dir": take, "vrs_relative_path": "aria01.vrs"})
+            else:
+                files = [f"full_scale/{name}.mp4", f"imu/{name}.csv"]
+            for file in files:
+                (root / file).parent.mkdir(parents=True, exist_ok=True)
+                (root / file).touch()
+        (root / "splits" / f"{split}.txt").write_text("\n".join(lines) + "\n")
+    if takes:
+        (root / "takes.json").write_text(json.dumps(takes))
 
 
 KINDS = {

@@ -22,8 +22,17 @@ AS_SIMULATED = "as simulated"
 
 def recordings_of(dataset: str, settings: DatasetSettings, shard: int | None = None) -> list[Recording]:
     """Recordings of a dataset, or of one of its shards, in the order of the split files."""
-    every = _recordings(dataset, settings.model_dump_json())
-    return [r for r in every if shard is None or shard_of(r.id, settings.shards) == shard]
+    described = settings.model_dump_json()
+    return _recordings(dataset, described) if shard is None else _by_shard(dataset, described)[shard]
+
+
+@cache
+def _by_shard(dataset: str, settings: str) -> list[list[Recording]]:
+    n_shards = DatasetSettings.model_validate_json(settings).shards
+    found: list[list[Recording]] = [[] for _ in range(n_shards)]
+    for recording in _recordings(dataset, settings):
+        found[shard_of(recording.id, n_shards)].append(recording)
+    return found
 
 
 @cache
