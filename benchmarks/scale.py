@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import signal
@@ -142,7 +141,7 @@ def _train(n_clips: int, folder: str) -> None:
             settings, student, 0, read_table(work / "clips.parquet"), [work / "imu.h5"], work / "store.h5",
             work / "anchors.h5", work / "state", work / "student", work / "history.json", 1,
         )  # fmt: skip
-    if not any((work / "state").iterdir()):
+    if not (work / "student").exists() and not list((work / "state").glob("state-*.pt")):
         raise RuntimeError("not one state was written: it has hardly trained")
 
 
