@@ -49,6 +49,11 @@ def _expand(value: str) -> str:
     return os.path.expanduser(re.sub(r"\$\{(\w+)(?::-([^}]*))?\}", variable, value))
 
 
+def _sorted(value: Any) -> Any:
+    """Mappings in the order of their keys: a config whose lines were moved about is the same config."""
+    return {key: _sorted(value[key]) for key in sorted(value, key=str)} if isinstance(value, dict) else value
+
+
 Name = Annotated[str, AfterValidator(_name)]
 PathStr = Annotated[str, AfterValidator(_expand)]
 
@@ -203,7 +208,7 @@ class ModelSettings(_Block):
     checkpoint: PathStr | None = Field(None, description="hub id or local folder, for `from_pretrained`")
     revision: str | None = Field(None, description="pinned revision of the hub id")
     architecture: str | None = Field(None, description="family of a model with fresh weights")
-    architecture_config: dict[str, Any] = Field(
+    architecture_config: Annotated[dict[str, Any], AfterValidator(_sorted)] = Field(
         default_factory=dict, description="its config, in the family's keys"
     )
 

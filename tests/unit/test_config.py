@@ -48,6 +48,14 @@ def test_sweep_makes_one_experiment_per_point(raw: dict[str, Any]) -> None:
     assert experiments["e-queue_size=32-student_temperature=0.1"].queue_size == 32
 
 
+def test_the_order_of_a_model_s_keys_is_no_setting(raw: dict[str, Any]) -> None:
+    """Snakemake compares params as text."""
+    raw["students"]["s"]["architecture_config"] = {"seq_len": 64, "t5": {"b": 1, "a": 2}, 3: None}
+    turned = copy.deepcopy(raw)
+    turned["students"]["s"]["architecture_config"] = {3: None, "t5": {"a": 2, "b": 1}, "seq_len": 64}
+    assert load(raw).model_dump_json() == load(turned).model_dump_json()
+
+
 def test_experiment_is_evaluated_on_its_own_dataset_unless_told(raw: dict[str, Any]) -> None:
     raw["datasets"]["b"] = {"layout": "ego4d", "root": "elsewhere"}
     assert load(raw).evaluated_on("e") == ("a",)
