@@ -50,9 +50,9 @@ def test_sweep_makes_one_experiment_per_point(raw: dict[str, Any]) -> None:
 
 def test_the_order_of_a_model_s_keys_is_no_setting(raw: dict[str, Any]) -> None:
     """Snakemake compares params as text."""
-    raw["students"]["s"]["architecture_config"] = {"seq_len": 64, "t5": {"b": 1, "a": 2}, 3: None}
+    raw["students"]["s"]["architecture_config"] = {"seq_len": 64, "t5": {"b": 1, 3: None, "a": 2}}
     turned = copy.deepcopy(raw)
-    turned["students"]["s"]["architecture_config"] = {3: None, "t5": {"a": 2, "b": 1}, "seq_len": 64}
+    turned["students"]["s"]["architecture_config"] = {"t5": {3: None, "a": 2, "b": 1}, "seq_len": 64}
     assert load(raw).model_dump_json() == load(turned).model_dump_json()
 
 
