@@ -22,7 +22,7 @@ from benchmarks.training import BATCH, SMALL_MANTIS, imu_shard
 from benchmarks.workflow import ROOT, command_of, empty_release
 
 RECORDINGS, SHARDS = (80_000, 10_000, 10_000), 1000
-CLIPS, WIDTH, TRAINED_S = 1_000_000, 768, 60
+CLIPS, WIDTH, TRAINED_S = 1_000_000, 768, 120
 
 
 def recordings(bench: Bench) -> list[Row]:

@@ -55,6 +55,7 @@ def _sorted(value: Any) -> Any:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+Precision = Literal["float32", "bfloat16"]
 PathStr = Annotated[str, AfterValidator(_expand)]
 
 
@@ -229,7 +230,13 @@ class TeacherSettings(ModelSettings):
     pretraining: PretrainingSettings | None = Field(
         None, description="train the fresh weights on a simulated world"
     )
-    batch_size: int = Field(32, ge=1, description="clips encoded at once")
+    batch_size: int = Field(
+        32, ge=1, description="clips encoded at once; halved by itself where the GPU has no room"
+    )
+    precision: Precision = Field(
+        "float32", description="bfloat16 (autocast) is about twice as fast where the hardware has it"
+    )
+    compile: bool = Field(False, description="torch.compile: minutes at the start of each job, then faster")
     n_frames: int | None = Field(
         None, ge=1, description="frames per clip; default the model's own, 8 for an image model (frame mean)"
     )
@@ -289,6 +296,10 @@ class ExperimentSettings(_Block):
     learning_rate: float = Field(3e-4, gt=0, description="peak learning rate (AdamW)")
     epochs: int = Field(20, ge=1, description="passes over the train clips")
     batch_size: int = Field(128, ge=2, description="windows per step")
+    precision: Precision = Field(
+        "float32", description="of the forward pass in training (bfloat16: autocast)"
+    )
+    compile: bool = Field(False, description="torch.compile: minutes at the start, then faster steps")
     schedule: Literal["linear", "reference"] = Field(
         "linear", description="warm-up and decay over the true number of steps, or over the published total"
     )
@@ -432,6 +443,7 @@ class Config(_Block):
         used = {"dataset", "student", "objective"} | ({"teacher"} if settings.sees_video else set())
         if settings.objective != "none":
             used |= {"learning_rate", "epochs", "batch_size", "schedule", "clips_per_recording"}
+            used |= {"precision", "compile"}
         if settings.schedule == "reference":
             used |= {"queue_size"}
         if settings.objective == "comodo":

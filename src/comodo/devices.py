@@ -9,6 +9,12 @@ import stat
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    import torch
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +50,19 @@ def use_device(threads: int) -> str:
         index = reserve_slot([str(torch.cuda.get_device_properties(k).uuid) for k in visible])
     torch.cuda.set_device(index)
     return f"cuda:{index}"
+
+
+def send(tensor: torch.Tensor, device: str | torch.device) -> torch.Tensor:
+    """Move a tensor to a device; to a GPU by way of pinned memory, without waiting for the copy."""
+    to_gpu = str(device).startswith("cuda")
+    return (tensor.pin_memory() if to_gpu else tensor).to(device, non_blocking=to_gpu)
+
+
+def autocast(device: str | torch.device, precision: str) -> AbstractContextManager[None]:
+    """Where "bfloat16" is asked for, matrix products take it; weights and what is kept stay float32."""
+    import torch
+
+    return torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def reserve_slot(names: Sequence[str], folder: Path | None = None, poll_s: float = 1.0) -> int:

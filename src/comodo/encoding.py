@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +27,8 @@ from comodo.video import read_frames
 
 if TYPE_CHECKING:
     from comodo.models.teachers import Teacher
+
+log = logging.getLogger(__name__)
 
 RUN = 12  # clips read with one opening of their video
 
@@ -66,8 +69,11 @@ def encode_clips(
     """Encode the clips of a table in its order, `batch_size` at a time; yields (B, D) float32.
 
     The share `flip` of the train clips is seen mirrored left-right.
-    Threads decode ahead of the teacher by about two batches, a run of clips at a time.
+    Threads decode ahead of the teacher by about two batches, a run of clips at a time. A GPU works at one
+    batch while the next is sent. Where it has no room, batches are halved from then on.
     """
+    import torch
+
     with (
         ThreadPoolExecutor(max(1, workers)) as pool,
         tqdm(total=len(clips), unit="clip", desc="encoding") as progress,
@@ -76,13 +82,27 @@ def encode_clips(
         waiting = (pool.submit(read, run) for run in _runs(clips))
         coming = deque(islice(waiting, 2 * batch_size // RUN + max(1, workers)))
         ready: list[NDArray[np.uint8]] = []
+        before: list[torch.Tensor] = []
         while coming:
             ready += coming.popleft().result()
             coming.extend(islice(waiting, 1))
             while len(ready) >= batch_size or (ready and not coming):
-                frames, ready = np.stack(ready[:batch_size]), ready[batch_size:]
-                yield teacher.encode(teacher.normalise(frames)).cpu().numpy()
-                progress.update(len(frames))
+                try:
+                    embeddings = teacher.encode(teacher.normalise(np.stack(ready[:batch_size])))
+                except torch.OutOfMemoryError:
+                    if batch_size == 1:
+                        raise
+                    batch_size //= 2
+                    log.warning("the GPU has no room for so many clips: going on with %d at once", batch_size)
+                    torch.cuda.empty_cache()
+                    continue
+                del ready[:batch_size]
+                before.append(embeddings)
+                if len(before) == 2:
+                    yield before.pop(0).cpu().numpy()
+                progress.update(len(embeddings))
+        for embeddings in before:
+            yield embeddings.cpu().numpy()
 
 
 def _runs(clips: pd.DataFrame) -> Iterator[list[Any]]:
@@ -108,7 +128,11 @@ def encode_shard(
     from comodo.models import load_teacher
 
     device = use_device(threads)
-    teacher = load_teacher(made or settings.checkpoint or "", settings.revision, device, settings.n_frames)
+    teacher = load_teacher(
+        made or settings.checkpoint or "", settings.revision, device, settings.n_frames, settings.precision
+    )
+    if settings.compile:
+        teacher.compile()
     pairs = pairs_of(clips)
     batches = encode_clips(pairs, video, teacher, settings.batch_size, threads, settings.flip)
     identity = teacher.identity | ({"flip": settings.flip} if settings.flip else {})

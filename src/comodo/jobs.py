@@ -51,9 +51,13 @@ GRACE_S = 10.0  # for removing unfinished files
 END = signal.SIGUSR1  # not SIGINT: what a script runs in the background ignores it
 
 
-def _end_with_parent(ended: threading.Event) -> None:
-    """End this process soon after Snakemake was killed: a second Snakemake may start the same job at any time."""
-    parent = os.getppid()
+def end_with(parent: int) -> None:
+    """Let this process end soon after `parent` did: the initializer of a pool's workers, which would wait for ever."""
+    threading.Thread(target=_end_with, args=(parent, threading.Event()), daemon=True).start()
+
+
+def _end_with(parent: int, ended: threading.Event) -> None:
+    """End this process soon after its parent was killed: a second Snakemake may start the same job at any time."""
     while not ended.wait(PARENT_CHECK_S):
         if os.getppid() != parent:
             os.kill(os.getpid(), END)
@@ -72,7 +76,7 @@ def job_log(path: str) -> Iterator[logging.Logger]:
     terminal = sys.stderr
     ended = threading.Event()
     signal.signal(END, signal.default_int_handler)
-    threading.Thread(target=_end_with_parent, args=(ended,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(os.getppid(), ended), daemon=True).start()
     with io.FileIO(path, "w") as file:
         tee: TextIO = _Tee(terminal, file)  # type: ignore[assignment]
         sys.stderr = tee

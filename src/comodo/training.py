@@ -21,6 +21,7 @@ from tqdm.auto import tqdm
 
 from comodo.artefacts import new_file
 from comodo.config import ExperimentSettings
+from comodo.devices import autocast, send
 from comodo.models.projection import named_seed
 from comodo.models.students import Student
 from comodo.versions import VERSIONS
@@ -86,7 +87,8 @@ def train_distillation(
         objective: (output of the head (B, d), targets (B, …)) → scalar loss.
         windows: the IMU windows of the n train clips, read batch by batch.
         targets: of the same clips: projected teacher embeddings (n, d) of unit length, or classes (n,).
-        settings: the experiment; what the loop reads: epochs, batch_size, learning_rate, schedule, queue_size.
+        settings: the experiment; what the loop reads: epochs, batch_size, learning_rate, schedule, queue_size,
+            precision, compile.
         seed: of shuffling and dropout.
         withheld: the clips whose embeddings fill the queue at the start; they join the training in epoch 1.
         batches: per epoch, the clips of each batch in order, in place of shuffled ones.
@@ -112,6 +114,7 @@ def train_distillation(
     schedule = schedule_steps(plan, settings)
     student, head, objective = student.to(device), head.to(device), objective.to(device)
     parameters = [*student.parameters(), *head.parameters()]
+    forward = torch.compile(student) if settings.compile else student
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate)
     parts: dict[str, Any] = {"student": student, "head": head, "objective": objective, "optimizer": optimizer}
     states = (
@@ -127,7 +130,14 @@ def train_distillation(
             raise TrainingError(
                 f"the IMU windows of train clips {called(bad)} hold values that are not finite"
             )
-        return indices, *student.collate(found), targets[torch.from_numpy(indices)]
+        batch, mask = student.collate(found)
+        target = targets[torch.from_numpy(indices)]
+        return (
+            indices,
+            send(batch, device),
+            None if mask is None else send(mask, device),
+            send(target, device),
+        )
 
     with _own_generators(device, named_seed(seed, "dropout")):
         at = (states.resume(parts, device) if states else None) or _Position()
@@ -142,8 +152,9 @@ def train_distillation(
                 rate = learning_rate(at.step, schedule, settings.learning_rate)
                 for group in optimizer.param_groups:
                     group["lr"] = rate
-                projected = head(student(batch.to(device), None if mask is None else mask.to(device)))
-                loss = objective(projected, target.to(device))
+                with autocast(device, settings.precision):
+                    projected = head(forward(batch, mask))
+                loss = objective(projected.float(), target)
                 value = loss.item()
                 if not np.isfinite(value):
                     raise TrainingError(

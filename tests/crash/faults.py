@@ -172,6 +172,21 @@ def remove(project: Project, paths: Sequence[str]) -> None:
             path.unlink()
 
 
+def orphans(project: Project, timeout: float = 30) -> list[str]:
+    """Processes of a project's jobs that still live, some time after they should have ended."""
+    deadline = time.monotonic() + timeout
+    while found := [
+        command
+        for process in psutil.process_iter(["cmdline", "status"])
+        if str(project.folder) in (command := " ".join(process.info["cmdline"] or []))
+        and process.info["status"] != psutil.STATUS_ZOMBIE
+    ]:
+        if time.monotonic() > deadline:
+            return found
+        time.sleep(0.2)
+    return []
+
+
 def leftovers(project: Project) -> list[str]:
     """Unfinished files that nobody has removed."""
     roots = (project.folder / "results", project.folder / "dataset")

@@ -20,7 +20,7 @@ import pytest
 
 from tests.compare import artefacts, differences
 from tests.crash.conftest import Matrix
-from tests.crash.faults import STAGES, Run, duration, kill, leftovers, moments, outputs, remove
+from tests.crash.faults import STAGES, Run, duration, kill, leftovers, moments, orphans, outputs, remove
 from tests.project import Project, tiny_config
 
 pytestmark = [pytest.mark.crash, pytest.mark.workflow]
@@ -75,6 +75,7 @@ def test_every_stage_killed_once_in_one_run(
         assert run.end() == 0, run.log.read_text()
     assert differences(artefacts(tmp_path), undisturbed) == []
     assert leftovers(project) == []
+    assert orphans(project) == []
     assert project.plan(tiny_config()) == {}
     matrix.update(struck)
     assert len(struck) > len(STAGES) - 3  # a job may end before it is struck
@@ -94,6 +95,7 @@ def test_stage_killed_many_times(
             assert run.end() == 0, run.log.read_text()
         assert differences(artefacts(copied.folder), undisturbed) == []
         assert leftovers(copied) == []
+        assert orphans(copied) == []
         if struck[rule, "job SIGKILL"] == KILLS:
             break
     matrix.update(struck)
@@ -131,5 +133,6 @@ def test_run_that_broke_off_goes_on(
     copied.run(config, "--", *outputs(rule))
     assert differences(artefacts(copied.folder), undisturbed) == []
     assert leftovers(copied) == []
+    assert orphans(copied) == []
     assert copied.plan(config, "--", *outputs(rule)) == {}
     matrix[rule, fault] += 1

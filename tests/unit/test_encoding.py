@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,6 +12,7 @@ import av
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from tests.checkpoints import write_dinov2, write_vjepa2
@@ -19,6 +21,7 @@ from comodo.clips import frame_indices
 from comodo.config import TeacherSettings
 from comodo.encoding import encode_shard, is_mirrored
 from comodo.models import load_teacher
+from comodo.models.teachers import Teacher
 from comodo.store import open_store, read_made_by, read_rows
 from comodo.video import read_frames
 
@@ -123,6 +126,41 @@ def test_how_many_clips_are_read_at_once_changes_nothing(
     whole = encode(clips, video, tmp_path / "whole.h5", **settings)
     monkeypatch.setattr("comodo.encoding.RUN", run)
     assert_allclose(encode(clips, video, tmp_path / "runs.h5", **settings), whole, atol=SAME)
+
+
+def test_batches_are_halved_where_the_gpu_has_no_room(
+    tmp_path: Path, clips: pd.DataFrame, video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CUDA raises the same error; here it is raised for batches of more than three clips, asked for seven."""
+    write_dinov2(tmp_path / "teacher")
+    checkpoint = str(tmp_path / "teacher")
+    whole = encode(clips, video, tmp_path / "whole.h5", checkpoint=checkpoint, batch_size=7)
+    sizes = []
+    encode_as_ever = Teacher.encode
+
+    def small_gpu(self: Teacher, pixels: torch.Tensor) -> torch.Tensor:
+        sizes.append(len(pixels))
+        if len(pixels) > 3:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return encode_as_ever(self, pixels)
+
+    monkeypatch.setattr(Teacher, "encode", small_gpu)
+    found = encode(clips, video, tmp_path / "halved.h5", checkpoint=checkpoint, batch_size=7)
+    assert_allclose(found, whole, atol=SAME)
+    assert sizes[:2] == [7, 3]
+    assert max(sizes[1:]) == 3
+    monkeypatch.setattr(Teacher, "encode", lambda *_: (_ for _ in ()).throw(torch.OutOfMemoryError("full")))
+    with pytest.raises(torch.OutOfMemoryError):
+        encode(clips, video, tmp_path / "none.h5", checkpoint=checkpoint, batch_size=7)
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_a_compiled_teacher_embeds_alike(tmp_path: Path, clips: pd.DataFrame, video: Path) -> None:
+    write_dinov2(tmp_path / "teacher")
+    settings = {"checkpoint": str(tmp_path / "teacher"), "batch_size": 4}
+    plain = encode(clips, video, tmp_path / "plain.h5", **settings)
+    compiled = encode(clips, video, tmp_path / "compiled.h5", **settings, compile=True)
+    assert_allclose(compiled, plain, atol=SAME)
 
 
 def test_that_share_of_the_train_clips_is_seen_mirrored(

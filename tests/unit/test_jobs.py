@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import psutil
+
 JOB = """
 import sys, time
 from pathlib import Path
@@ -29,6 +31,31 @@ def test_job_ends_with_the_snakemake_that_started_it(tmp_path: Path) -> None:
     parent.wait()
     wait_until(lambda: not list(tmp_path.glob(".partial-*")))
     assert not (tmp_path / "result").exists()
+
+
+POOL = """
+import multiprocessing, os, time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from comodo.jobs import end_with
+
+def work(_):
+    Path("worker").write_text(str(os.getpid()))
+    time.sleep(60)
+
+context = multiprocessing.get_context("fork")
+with ProcessPoolExecutor(1, context, end_with, (os.getpid(),)) as pool:
+    list(pool.map(work, [0]))
+"""
+
+
+def test_a_pool_s_workers_end_with_their_job(tmp_path: Path) -> None:
+    job = subprocess.Popen([sys.executable, "-c", POOL], cwd=tmp_path)
+    worker = tmp_path / "worker"
+    wait_until(lambda: worker.exists() and bool(worker.read_text()))
+    job.kill()
+    job.wait()
+    wait_until(lambda: not psutil.pid_exists(int(worker.read_text())))
 
 
 def wait_until(done: Callable[[], bool], timeout: float = 30) -> None:

@@ -20,6 +20,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from comodo.artefacts import file_digest
+from comodo.devices import autocast, send
 from comodo.text import first_line
 from comodo.versions import VERSIONS
 
@@ -112,6 +113,7 @@ class Teacher:
         dim: width of an embedding.
         image_size: side of the square frames, pixels.
         device: where the model lies and computes.
+        precision: of matrix products, "float32" or "bfloat16"; embeddings are float32.
         identity: what made the embeddings (model, revision or digest of the weights, preprocessing): plain values,
             for the attributes of a store.
     """
@@ -124,12 +126,16 @@ class Teacher:
         preprocessing: dict[str, Any],
         identity: dict[str, Any],
         device: str,
+        precision: str = "float32",
     ) -> None:
         """Wrap a `transformers` model; `load_teacher` makes one from an id or a folder."""
         self.n_frames = n_frames
         self.image_size: int = preprocessing["image_size"]
         self.device = torch.device(device)
+        self.precision = precision
         self.identity = {**identity, "preprocessing": preprocessing}
+        if precision != "float32":
+            self.identity["precision"] = precision
         self._mean = torch.tensor(preprocessing["mean"], device=self.device)
         self._std = torch.tensor(preprocessing["std"], device=self.device)
         self._embed = family.embed
@@ -143,7 +149,7 @@ class Teacher:
         model's are resized afterwards (bilinear, antialiased), as published. Extracted clips are the square centre
         of their video already, so nothing more is cropped.
         """
-        on_device = torch.as_tensor(frames).to(self.device)
+        on_device = send(torch.as_tensor(frames), self.device)
         pixels = ((on_device / 255 - self._mean) / self._std).movedim(-1, 2)
         if pixels.shape[-2:] != (self.image_size, self.image_size):
             size = (self.image_size, self.image_size)
@@ -162,9 +168,13 @@ class Teacher:
                 f"pixels have the shape {tuple(pixels.shape)}; the teacher {self.identity['model']} takes "
                 f"(B, {self.n_frames}, 3, H, W)"
             )
-        with torch.inference_mode():
+        with torch.inference_mode(), autocast(self.device, self.precision):
             pooled = self._embed(self._model, pixels.to(self.device))
-        return pooled.clone()  # an ordinary tensor, which autograd may see
+        return pooled.float().clone()  # an ordinary tensor, which autograd may see
+
+    def compile(self) -> None:
+        """Let torch.compile write code for the model, at the first clips; embeddings differ by rounding."""
+        self._model.compile()
 
     def _try_one_frame(self) -> int:
         """Width of an image model's embeddings, by embedding a black frame twice."""
@@ -186,9 +196,13 @@ class Teacher:
 
 
 def load_teacher(
-    id_or_folder: str | Path, revision: str | None = None, device: str = "cpu", n_frames: int | None = None
+    id_or_folder: str | Path,
+    revision: str | None = None,
+    device: str = "cpu",
+    n_frames: int | None = None,
+    precision: str = "float32",
 ) -> Teacher:
-    """Load a frozen teacher by `from_pretrained`; it computes in float32.
+    """Load a frozen teacher by `from_pretrained`.
 
     Args:
         id_or_folder: a hub id, or a folder with config.json, weights and preprocessor_config.json (or
@@ -196,6 +210,7 @@ def load_teacher(
         revision: pinned revision of a hub id.
         device: a torch device.
         n_frames: frames per clip; default the number that the video model was trained with, 8 for an image model.
+        precision: of its matrix products: "float32" or "bfloat16".
 
     Raises:
         ValueError: when there is no such model, it takes neither videos nor images, weights are missing, or it cannot
@@ -238,7 +253,7 @@ def load_teacher(
         "std": list(processor["image_std"]),
         "image_size": size if isinstance(size, int) else size[0],
     }
-    return Teacher(model, family, taken, preprocessing, identity, device)
+    return Teacher(model, family, taken, preprocessing, identity, device, precision)
 
 
 def _family_of(name: str, config: Any) -> Family:

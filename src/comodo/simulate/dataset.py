@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import os
 import shutil
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -22,6 +23,7 @@ from tqdm import tqdm
 
 from comodo.config import SPLITS, SimulateSettings
 from comodo.files import atomic
+from comodo.jobs import end_with
 from comodo.layouts import ImuError, read_imu_csv
 from comodo.layouts.ego4d import ACCEL, GYRO, TIME
 from comodo.simulate.scene import FAMILIES, make_scene, render
@@ -160,7 +162,7 @@ def write_dataset(settings: SimulateSettings, root: Path, marker: Path, workers:
             (folder / name).mkdir(parents=True)
         # forked, not spawned: the caller's main module may be a script that must not run again
         context = multiprocessing.get_context("fork")
-        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        with ProcessPoolExecutor(workers, context, end_with, (os.getpid(),)) as pool:
             done = pool.map(partial(_write_recording, settings=settings, folder=folder), world, chunksize=4)
             videos = list(tqdm(done, total=len(world), desc="simulate", unit="recording"))
         metadata = {

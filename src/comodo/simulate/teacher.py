@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from comodo.clips import frame_indices
 from comodo.config import SimulateSettings, TeacherSettings
 from comodo.files import atomic
+from comodo.jobs import end_with
 from comodo.simulate.dataset import Take, film, stage, takes
 
 if TYPE_CHECKING:
@@ -80,7 +82,7 @@ def render_clips(
     within = np.array(frame_indices(per_clip, n_frames)) / fps
     times = np.concatenate([i * pretraining.clip_s + within for i in range(windows)])
     draw = partial(_draw, world=pretraining.world, times=times)
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("fork")) as pool:
+    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork"), end_with, (os.getpid(),)) as pool:
         done = pool.map(draw, world, chunksize=8)
         drawn = list(tqdm(done, total=len(world), desc="render", unit="recording"))
     size = pretraining.world.size

@@ -108,6 +108,17 @@ def test_encoding_a_clip_does_not_depend_on_its_batch(golden: Path) -> None:
     torch.testing.assert_close(teacher.encode(pixels)[1:2], teacher.encode(pixels[1:2]))
 
 
+def test_bfloat16_embeds_nearly_alike_and_is_told_apart(golden: Path) -> None:
+    folder = golden / "ckpt" / "videomae-tiny"
+    exact, fast = load_teacher(folder), load_teacher(folder, precision="bfloat16")
+    pixels = torch.randn(4, 16, 3, 32, 32)
+    first, second = exact.encode(pixels), fast.encode(pixels)
+    assert second.dtype == torch.float32
+    assert not torch.equal(first, second)
+    assert F.cosine_similarity(first, second).min() > 0.999
+    assert {"precision": "bfloat16"}.items() == fast.identity.items() - exact.identity.items()
+
+
 def test_identity_is_plain_and_follows_the_weights(golden: Path, tmp_path: Path) -> None:
     folder = copy_of(golden, tmp_path)
     first = load_teacher(folder).identity
