@@ -85,6 +85,8 @@ def objective(settings: Mapping[str, Any]) -> str:
     """What an experiment's student learned by, in one word."""
     if settings["objective"] == "comodo" and settings["projection"] == "pca":
         return "comodo-pca"
+    if settings["objective"] == "comodo" and settings["student_head"] == "linear":
+        return "comodo-linear"
     return "frozen" if settings["objective"] == "none" else str(settings["objective"])
 
 

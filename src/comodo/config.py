@@ -291,6 +291,9 @@ class ExperimentSettings(_Block):
     projection: Literal["random", "pca", "none"] = Field(
         "random", description="comodo: how teacher embeddings are projected (published: a random MLP)"
     )
+    student_head: Literal["mlp", "linear"] = Field(
+        "mlp", description="comodo: what projects the student while it learns (published: an MLP)"
+    )
     projection_hidden: int = Field(2048, ge=1, description="hidden width of the projection MLPs")
     projection_dim: int = Field(128, ge=1, description="output width of the projection MLPs")
     learning_rate: float = Field(3e-4, gt=0, description="peak learning rate (AdamW)")
@@ -449,7 +452,7 @@ class Config(_Block):
         if settings.objective == "comodo":
             used |= {"queue_size", "student_temperature", "teacher_temperature"}
         if settings.objective in ("comodo", "none") and settings.sees_video:
-            used |= {"projection", "projection_hidden", "projection_dim"}
+            used |= {"projection", "student_head", "projection_hidden", "projection_dim"}
         if settings.objective == "infonce":
             used |= {"infonce_temperature", "infonce_symmetric"}
         if settings.objective == "supervised":

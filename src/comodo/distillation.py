@@ -193,9 +193,13 @@ def _projections(
 ) -> dict[str, nn.Module]:
     """What brings student and teacher to one width: random MLPs; for the baselines a linear map of the student."""
     width = embeddings.shape[1]
-    if settings.objective in ("infonce", "l2"):
+
+    def linear(out: int) -> nn.Module:
         with seeded(named_seed(seed, "student projection")):
-            return {"student": nn.Linear(dim, width), "teacher": nn.Identity()}
+            return nn.Linear(dim, out)
+
+    if settings.objective in ("infonce", "l2"):
+        return {"student": linear(width), "teacher": nn.Identity()}
     teacher: nn.Module = nn.Identity()
     hidden, out = settings.projection_hidden, settings.projection_dim
     if settings.projection == "random":
@@ -204,7 +208,9 @@ def _projections(
         teacher = principal_components(embeddings, rows, out)
     else:
         out = width
-    return {"student": new_head(dim, hidden, out, seed=seed, name="student"), "teacher": teacher}
+    mlp = settings.student_head == "mlp"
+    student = new_head(dim, hidden, out, seed=seed, name="student") if mlp else linear(out)
+    return {"student": student, "teacher": teacher}
 
 
 class TeacherTargets:
