@@ -131,7 +131,13 @@ def _train(n_clips: int, folder: str) -> None:
     work = Path(folder) / str(n_clips)
     select_anchors(work / "store.h5", work / "anchors.h5")
     settings = ExperimentSettings(
-        dataset="a", teacher="a", student="a", epochs=1, batch_size=BATCH, queue_size=16384, projection_hidden=256
+        dataset="a",
+        teacher="a",
+        student="a",
+        epochs=1,
+        batch_size=BATCH,
+        queue_size=16384,
+        projection_hidden=256,
     )
     student = StudentSettings(architecture="mantis", architecture_config=SMALL_MANTIS)
     signal.signal(signal.SIGALRM, signal.default_int_handler)

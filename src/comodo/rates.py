@@ -160,7 +160,9 @@ def _teacher(settings: TeacherSettings, device: str) -> tuple[int, tuple[int, ..
     known = [family for family in TEACHERS if name.startswith(BASE.format(family=family))]
     family = settings.architecture or (known[0] if known else None)
     if family is None:  # another checkpoint, which the config's run needs, too
-        teacher = load_teacher(settings.checkpoint or "", settings.revision, device)
+        teacher = load_teacher(
+            settings.checkpoint or "", settings.revision, device, settings.n_frames, settings.precision
+        )
         side = teacher.image_size
         return teacher.dim, (teacher.n_frames, 3, side, side), teacher.encode
     config = getattr(transformers, f"{TEACHERS[family]}Config")(**settings.architecture_config)

@@ -106,7 +106,7 @@ def test_every_objective_runs_beside(copied: Project) -> None:
         "l2": {"objective": "l2"},
         "supervised": {"objective": "supervised", "labels_per_class": [None, 2]},
         "untaught": {"objective": "none", "teacher": None},
-        "projection": {"projection": ["pca", "none"], "clips_per_recording": 2},
+        "projection": {"projection": ["pca", "none"], "student_head": "linear", "clips_per_recording": 2},
     }
     assert copied.plan(config)["distill"] == 8
     copied.run(config)

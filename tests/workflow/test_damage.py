@@ -8,6 +8,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import h5py
+import pyarrow.parquet as pq
 import pytest
 
 from tests.project import Project, tiny_config
@@ -25,6 +27,26 @@ READ_BY = {  # in an order in which no failed job has removed what is damaged ne
 }
 
 
+def inside_data(path: Path) -> int:
+    """A byte of a file's (largest) data: in small files most of the others describe, or mean nothing."""
+    if path.suffix == ".parquet":
+        column = pq.ParquetFile(path).metadata.row_group(0).column(0)
+        return (column.dictionary_page_offset or column.data_page_offset) + column.total_compressed_size - 2
+    if path.suffix != ".h5":
+        return path.stat().st_size // 2
+    places: list[tuple[int, int]] = []
+
+    def look(_: str, item: h5py.Group | h5py.Dataset) -> None:
+        if isinstance(item, h5py.Dataset) and item.dtype.kind == "f" and item.ndim == 2:
+            whole = item.id.get_offset()
+            start = whole if whole is not None else item.id.get_chunk_info(0).byte_offset
+            places.append((item.size, start + 9))
+
+    with h5py.File(path) as file:
+        file.visititems(look)
+    return max(places)[1]
+
+
 def test_damage_is_named(copied: Project) -> None:
     """One error that names the file and the remedy; nothing is made of it."""
     config = tiny_config()
@@ -36,15 +58,18 @@ def test_damage_is_named(copied: Project) -> None:
             path.write_bytes(content)
             os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))  # damage does not look new
 
-        put(whole[: len(whole) // 2])
-        done = copied.snakemake(config, "--force", "--", target)
-        assert done.returncode != 0, damaged
-        output = done.stdout + done.stderr
-        shown = damaged.removeprefix("results/")
-        line = [line for line in output.splitlines() if line.startswith("error: ") and shown in line]
-        assert line, output
-        assert "delete it and run again" in line[0]
-        assert "Traceback" not in done.stderr
+        place = inside_data(path)
+        flipped = whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :]
+        for content in (whole[: len(whole) // 2], flipped):
+            put(content)
+            done = copied.snakemake(config, "--force", "--", target)
+            assert done.returncode != 0, damaged
+            output = done.stdout + done.stderr
+            shown = damaged.removeprefix("results/")
+            line = [line for line in output.splitlines() if line.startswith("error: ") and shown in line]
+            assert line, output
+            assert "delete it and run again" in line[0]
+            assert "Traceback" not in done.stderr
         put(whole)
 
 
