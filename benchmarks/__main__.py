@@ -41,6 +41,8 @@ LINES = {
     "jobs": "workflow:jobs",
     "recordings": "scale:recordings",
     "clips": "scale:clips",
+    "gpu-encode": "video:gpu",
+    "gpu-distill": "training:gpu",
     "experiment": "experiment:whole",
 }
 

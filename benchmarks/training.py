@@ -14,8 +14,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from benchmarks.measure import Bench, Row, compare, in_turn, seconds
+from benchmarks.measure import Bench, Row, Skipped, compare, in_turn, seconds
 from comodo.config import ExperimentSettings
+from comodo.devices import autocast
 from comodo.imu import ImuSignal, write_imu_shard
 from comodo.layouts import Recording
 from comodo.models import Student, new_head, new_student
@@ -55,13 +56,17 @@ def imu_shard(path: Path, recordings: int, n_seconds: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def bare_step(student: Student, head: torch.nn.Module, batch: torch.Tensor) -> Any:
+def bare_step(
+    student: Student, head: torch.nn.Module, batch: torch.Tensor, precision: str = "float32"
+) -> Any:
     """What the hardware allows: a function that does forward, backward and AdamW on a batch that lies in memory."""
     optimizer = torch.optim.AdamW([*student.parameters(), *head.parameters()], lr=3e-4)
     student.train(), head.train()
 
     def step() -> None:
-        loss = head(student(batch)).square().mean()
+        with autocast(batch.device, precision):
+            loss = head(student(batch)).float().square().mean()
+        loss.item()  # as the training does, which looks at every loss
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -69,8 +74,27 @@ def bare_step(student: Student, head: torch.nn.Module, batch: torch.Tensor) -> A
     return step
 
 
+def settle(device: str) -> None:
+    """Wait until a GPU has done what it was asked to."""
+    if device != "cpu":
+        torch.cuda.synchronize()
+
+
 def step(bench: Bench) -> list[Row]:
     """A step of the real training, windows read from disk, against the bare step; one in turn with the other."""
+    row = _step(bench, "cpu", "float32")
+    row.rates = {"distill_core_s_per_clip": bench.cores / row.ours / BATCH}
+    return [row]
+
+
+def gpu(bench: Bench) -> list[Row]:
+    """The same on a GPU, in both precisions."""
+    if not torch.cuda.is_available():
+        raise Skipped("no GPU here")
+    return [_step(bench, "cuda:0", precision) for precision in ("float32", "bfloat16")]
+
+
+def _step(bench: Bench, device: str, precision: str) -> Row:
     from comodo.training import train_distillation
 
     torch.set_num_threads(bench.cores)
@@ -82,15 +106,21 @@ def step(bench: Bench) -> list[Row]:
     student, head = new_student("mantis", {}, 0), new_head(1536, 2048, DIM, seed=0, name="student")
     other, other_head = new_student("mantis", {}, 0), new_head(1536, 2048, DIM, seed=0, name="student")
     resident, _ = other.collate([windows[k] for k in range(BATCH)])
-    bare = bare_step(other, other_head, resident)
-    bare()
+    bare = bare_step(other.to(device), other_head.to(device), resident.to(device), precision)
+
+    def alone() -> None:
+        bare()
+        settle(device)
+
+    alone()
     pairs: list[tuple[float, float]] = []
     began = 0.0
 
     def on_step(number: int, loss: float, rate: float) -> None:
         nonlocal began
+        settle(device)
         own = time.perf_counter() - began
-        limit = seconds(bare)
+        limit = seconds(alone)
         if number:  # the first one started before there was a time to count from
             pairs.append((own, limit))
         began = time.perf_counter()
@@ -100,7 +130,13 @@ def step(bench: Bench) -> list[Row]:
         order[:BATCH] if k == 0 else order[(k * BATCH) % 1400 :][:BATCH] for k in range(bench.repeats + 1)
     ]
     settings = ExperimentSettings(
-        dataset="a", teacher="a", student="a", epochs=1, batch_size=BATCH, queue_size=len(queue)
+        dataset="a",
+        teacher="a",
+        student="a",
+        epochs=1,
+        batch_size=BATCH,
+        queue_size=len(queue),
+        precision=precision,
     )
     train_distillation(
         student,
@@ -112,18 +148,18 @@ def step(bench: Bench) -> list[Row]:
         0,
         batches=[batches],
         on_step=on_step,
+        device=device,
         progress=False,
     )
-    row = compare(
-        "distill, Mantis-8M, batch 128, K = 16384",
+    where = "" if device == "cpu" else f", {torch.cuda.get_device_name()}, {precision}"
+    return compare(
+        f"distill, Mantis-8M, batch 128, K = 16384{where}",
         pairs,
         "forward + backward + AdamW, resident batch",
         at_least=0.95,
         items=1,
         unit="steps",
     )
-    row.rates = {"distill_core_s_per_clip": bench.cores / row.ours / BATCH}
-    return [row]
 
 
 def queue(bench: Bench) -> list[Row]:
