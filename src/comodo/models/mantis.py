@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from comodo.baselines import CHANNELS
+from comodo.models.mantis_forward import class_token, patch_tokens
 from comodo.models.student import Student, check_keys, checked, fetch, keywords, refuse_padding, stretch
 
 
@@ -28,12 +29,18 @@ class MantisStudent(Student):
     def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
         """Embed windows (B, 6, T) of any length T; there is no mask, since windows are stretched and never padded.
 
-        All channels go through the encoder as one batch of B·6: the same bits as one by one, in less time.
+        All channels go through the encoder as one batch of B·6.
         """
         refuse_padding(mask, "Mantis")
         stretched = stretch(windows, self.length)
-        channels = self.model(stretched.reshape(-1, 1, self.length)).unflatten(0, (-1, CHANNELS))
+        channels = self.encode(stretched.flatten(0, 1)).unflatten(0, (-1, CHANNELS))
         embeddings: Tensor = channels.mean(dim=1) if self.reduction == "mean" else channels.flatten(1)
+        return embeddings
+
+    def encode(self, series: Tensor) -> Tensor:
+        """Embed series (N, length), one channel of a window each, as `model(series[:, None])` does."""
+        token = class_token(self.model.vit_unit, patch_tokens(self.model.tokgen_unit, series))
+        embeddings: Tensor = self.model.prj(token) if self.model.pre_training else token
         return embeddings
 
     def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
@@ -70,6 +77,15 @@ class MantisV2Student(MantisStudent):
 
     family = "mantis-v2"
     length = 512  # what it was pretrained on; the config does not say
+
+    def encode(self, series: Tensor) -> Tensor:
+        """Embed series (N, length); the transformer is the package's own."""
+        model = self.model
+        tokens = patch_tokens(model.tokgen_unit, series)
+        embeddings: Tensor = model.transf_unit(
+            tokens, output_token=model.output_token, return_layer=model.return_transf_layer
+        )
+        return model.prj(embeddings) if model.pre_training else embeddings
 
     @classmethod
     def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
