@@ -37,7 +37,7 @@ def whole(bench: Bench) -> list[Row]:
     root = bench.folder / "data"
     write_processed(root)
     config: dict[str, Any] = {
-        "datasets": {"bench": {"layout": "ego4d", "root": str(root), "video": {"size": SIZE}, "shards": 2}},
+        "datasets": {"bench": {"layout": "ego4d", "root": str(root), "video": {"size": SIZE}}},
         "teachers": {"timesformer": TEACHER},
         "students": {"mantis": STUDENT},
         "defaults": {"dataset": "bench", "teacher": "timesformer", "student": "mantis"},

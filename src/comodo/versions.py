@@ -13,7 +13,7 @@ VERSIONS: Final = {
     "simulate": 1,
     "make_teacher": 1,
     "index_recordings": 1,
-    "extract_clips": 1,
+    "extract_clips": 2,
     "preprocess_imu": 1,
     "pair_clips": 1,
     "report_quality": 1,

@@ -31,6 +31,9 @@ LONGEST_FREEZE_S = 0.5
 LONGEST_STILL_S = 3600.0
 MOST_PIXELS = 8192 * 8192  # of a frame; what a decoder takes for it the file's size does not tell
 KEYFRAME_S = 5.0  # between keyframes, where the whole recording is one clip
+MOST_BETWEEN_KEYFRAMES_S = (
+    30.0  # else clips of a copied file take too long to reach; x264 leaves 25 s at 10 frames/s
+)
 NO_PICTURE_TYPE = av.video.frame.PictureType.NONE  # else keyframes of the source become keyframes
 TABLE_COLUMNS = ("recording", "file", "n_frames", "duration_s", "frozen", "reason", "detail")
 
@@ -105,18 +108,23 @@ def extract(
     Damaged parts are left out up to the next keyframe. The bytes depend on the arguments (but not `threads`, which
     serve decoding) and on the libraries' versions alone. `target` appears when it is whole.
 
+    A source that is such a video already (H.264, that rate and size, whole, keyframes at hand) keeps its pictures: they
+    are copied as they are coded, its own keyframes included.
+
     Raises
     ------
     VideoError
         Nothing can be decoded; `target` is not written.
     """
+    rate = Fraction(fps).limit_denominator(1001)
+    if start_s == 0 and end_s is None and (n_frames := _copy(source, target, rate, size)):
+        return ExtractedVideo(n_frames, n_frames / fps)
     with _open(source) as container, atomic(target) as partial:
         stream = _video_stream(container, source)
         stream.codec_context.thread_count = threads
         stream.codec_context.thread_type = "AUTO"
         frames = _WholeFrames(container, stream, start_s, end_s)
         longest = None if end_s is None else round((end_s - start_s) * fps)
-        rate = Fraction(fps).limit_denominator(1001)
         n_frames = _transcode(frames, stream.time_base, partial, rate, size, clip_frames, crf, longest)
         if n_frames == 0:
             raise VideoError("video_no_frames", f"{source}: no frame can be decoded from {start_s:g} s on")
@@ -333,6 +341,39 @@ class _WholeFrames:
                     yield frame
             if packet is None:
                 return
+
+
+def _copy(source: Path, target: Path, fps: Fraction, size: int) -> int:
+    """Copy the pictures of a video that is as `extract` would make it; return their number, 0 where it is not so."""
+    with _open(source) as container:
+        stream = _video_stream(container, source)
+        codec = stream.codec_context
+        found = (codec.name, codec.width, codec.height, codec.pix_fmt, stream.average_rate)
+        if found != ("h264", size, size, "yuv420p", fps):
+            return 0
+        frames = _WholeFrames(container, stream, 0.0, None)
+        count = keyframe = 0
+        for count, frame in enumerate(frames, start=1):
+            keyframe = count if frame.key_frame else keyframe
+            late = (count - keyframe) / fps > MOST_BETWEEN_KEYFRAMES_S
+            if late or frame.rotation % 360 or frame.pts * stream.time_base != (count - 1) / fps:
+                return 0
+        declared = _declared_duration(container, stream)
+        if frames.damage or count == 0 or (declared or 0.0) > frames.end + LONGEST_FREEZE_S:
+            return 0
+        container.seek(0)
+        with (
+            atomic(target) as partial,
+            av.open(
+                os.fspath(partial), "w", format="mp4", container_options={"fflags": "+bitexact"}
+            ) as output,
+        ):
+            copied = output.add_stream_from_template(stream)
+            for packet in container.demux(stream):
+                if packet.dts is not None:  # the last one says that there are no more
+                    packet.stream = copied
+                    output.mux(packet)
+    return count
 
 
 def _transcode(
