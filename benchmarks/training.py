@@ -16,7 +16,7 @@ import torch
 
 from benchmarks.measure import Bench, Row, Skipped, compare, in_turn, seconds
 from comodo.config import ExperimentSettings
-from comodo.devices import autocast
+from comodo.devices import autocast, use_device
 from comodo.imu import ImuSignal, write_imu_shard
 from comodo.layouts import Recording
 from comodo.models import Student, new_head, new_student
@@ -97,7 +97,7 @@ def gpu(bench: Bench) -> list[Row]:
 def _step(bench: Bench, device: str, precision: str) -> Row:
     from comodo.training import train_distillation
 
-    torch.set_num_threads(bench.cores)
+    use_device(bench.cores)
     clips = imu_shard(bench.folder / "imu.h5", 8, 16 * 60)
     windows = ImuWindows(clips, [bench.folder / "imu.h5"])
     generator = torch.Generator().manual_seed(0)
@@ -164,7 +164,7 @@ def _step(bench: Bench, device: str, precision: str) -> Row:
 
 def queue(bench: Bench) -> list[Row]:
     """The loss with its queue at K = 65536, as a share of a training step that has it."""
-    torch.set_num_threads(bench.cores)
+    use_device(bench.cores)
     generator = torch.Generator().manual_seed(0)
     unit = torch.nn.functional.normalize(torch.randn(65536 + BATCH, DIM, generator=generator))
     objective = ComodoLoss(unit[BATCH:])
@@ -191,7 +191,7 @@ def features(bench: Bench) -> list[Row]:
     from comodo.distillation import save_distilled
     from comodo.features import extract_features
 
-    torch.set_num_threads(bench.cores)
+    use_device(bench.cores)
     clips = imu_shard(bench.folder / "imu.h5", 4, 5 * 64)
     clips["split"] = np.where(clips["recording"].isin(["r0", "r1"]), "train", "test")
     student = new_student("mantis", {}, 0)

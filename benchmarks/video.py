@@ -102,7 +102,7 @@ def frames(bench: Bench) -> list[Row]:
 
     from comodo.encoding import RUN, read_clips
 
-    raw = write_video(bench.folder / "raw.mp4", 300, 224, 224, FPS)
+    raw = write_video(bench.folder / "raw.mp4", 300, 256, 256, FPS)
     video = _extracted(raw, bench.folder / "video" / "a.mp4", 224)
     clips = list(clip_table(["a"], 300).itertuples(index=False))
 
@@ -154,14 +154,15 @@ def _encode(
 ) -> Row:
     import torch
 
+    from comodo.devices import use_device
     from comodo.encoding import encode_clips
     from comodo.models import load_teacher
 
-    torch.set_num_threads(bench.cores)
+    use_device(bench.cores)
     folder = write_teacher(bench.folder / f"teacher-{size}", size)
     teacher = load_teacher(folder, device=device, precision=precision)
     recordings = [f"r{k}" for k in range(-(-n_clips // 12))]
-    raw = write_video(bench.folder / f"raw-{size}.mp4", 60, size, size, FPS)
+    raw = write_video(bench.folder / f"raw-{size}.mp4", 60, size + 32, size + 32, FPS)
     video = bench.folder / f"video-{size}"
     for recording in recordings:
         _extracted(raw, video / f"{recording}.mp4", size)

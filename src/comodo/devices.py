@@ -20,9 +20,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 LOCKS = Path("/tmp/comodo-gpus")  # of this machine, and of all its users
-_held: dict[
-    str, int
-] = {}  # slot → its open lock file: free again when this process has ended, however it ended
+# slot → its open lock file: free again when this process has ended, however it ended
+_held: dict[str, int] = {}
 
 
 class DeviceError(OSError):

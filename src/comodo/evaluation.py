@@ -52,7 +52,7 @@ class SvmModel:
         return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores
 
     def predict_proba(self, features: Floats) -> Floats:
-        """Platt-scaled probabilities (N, C), as published; their argmax can differ from the votes (FACTS below).
+        """Platt-scaled probabilities (N, C), as published; their argmax can differ from the votes.
 
         Fits a second machine with libsvm's own five-fold calibration, as the published protocol does. Where C is
         tiny that calibration can rank classes upside down, so `decision_function` is the default ranking.
@@ -60,9 +60,8 @@ class SvmModel:
         rows, labels = self._train
         platt = SVC(C=self.best_C, kernel="precomputed", probability=True, random_state=0)
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore", FutureWarning
-            )  # deprecated, but its replacement gives other numbers
+            # deprecated, but its replacement gives other numbers
+            warnings.simplefilter("ignore", FutureWarning)
             platt.fit(_rbf(_squared_distances(rows, rows), self.gamma), labels)
             return platt.predict_proba(self.kernel(features))
 

@@ -23,9 +23,7 @@ from comodo.versions import VERSIONS
 
 CHANNELS = ("accel_x", "accel_y", "accel_z", "gyro_x", "gyro_y", "gyro_z")
 LONGEST_HOLE_S = 6 * 3600.0  # samples further than this from the rest bear a wrong timestamp
-SPARSEST = (
-    1 / 20
-)  # samples per sample of the grid; beyond some hours, fewer are few wrong timestamps far apart
+SPARSEST = 1 / 20  # samples per sample of the grid; beyond some hours, fewer are wrong timestamps far apart
 FASTEST_HZ = 20_000.0  # no IMU is sampled faster; a wrong unit of time would cost memory without bound
 FILTER_HALF = 16  # half length of the anti-aliasing filter, output samples
 
@@ -84,9 +82,8 @@ def resample(components: Sequence[ImuSamples], rate_hz: float = 200.0, max_gap_s
         if samples.accel_t is samples.gyro_t or np.array_equal(
             samples.accel_t, samples.gyro_t, equal_nan=True
         ):
-            both = np.concatenate(
-                [samples.accel, samples.gyro]
-            )  # one clock: one set of weights for six channels
+            # one clock: one set of weights for six channels
+            both = np.concatenate([samples.accel, samples.gyro])
             for piece in _stretches(samples.accel_t, both, rate_hz, max_gap_s):
                 accel.append(_Piece(piece.first, piece.values[:3]))
                 gyro.append(_Piece(piece.first, piece.values[3:]))
@@ -179,9 +176,8 @@ def _stretch(time: Floats, values: Floats, rate_hz: float, longest_hold_s: float
 
     half = FILTER_HALF * factor
     grid = np.arange(first * factor - half, last * factor + half + 1) / (rate_hz * factor)
-    kernel = firwin(
-        2 * half + 1, 0.85 / factor, window=("kaiser", 8.0)
-    )  # pass 0.7, stop 1.0 of the new Nyquist rate
+    # pass 0.7, stop 1.0 of the new Nyquist rate
+    kernel = firwin(2 * half + 1, 0.85 / factor, window=("kaiser", 8.0))
     dense = _cubic(time, step, values, grid)
     filtered = upfirdn(kernel, dense, up=1, down=factor, axis=1)
     return _Piece(first, filtered[:, 2 * FILTER_HALF : 2 * FILTER_HALF + last - first + 1].astype(np.float32))

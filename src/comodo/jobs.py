@@ -82,9 +82,8 @@ def job_log(path: str) -> Iterator[logging.Logger]:
         sys.stderr = tee
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=tee, force=True)
         logging.captureWarnings(True)
-        logging.getLogger("matplotlib").setLevel(
-            logging.WARNING
-        )  # it remarks on labels that look like numbers
+        # matplotlib remarks on labels that look like numbers
+        logging.getLogger("matplotlib").setLevel(logging.WARNING)
         try:
             yield logging.getLogger("comodo")
         except (ValueError, OSError) as error:

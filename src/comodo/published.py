@@ -15,20 +15,10 @@ if TYPE_CHECKING:
 TABLE: Final = "results/published/comodo_2025.csv"
 DATASETS: Final = {"ego4d": "ego4d", "egoexo4d": "egoexo4d", "uestc": "mmea"}  # layout: published name
 WHOLE: Final = {"queue_size": "Int64", "batch_size": "Int64", "epochs": "Int64"}  # numbers, some missing
-TOLD: Final = (
-    "queue_size",
-    "batch_size",
-    "learning_rate",
-    "epochs",
-)  # by some rows; in the others any will do
-NAMED: Final = (
-    "dataset",
-    "teacher",
-    "student",
-    "objective",
-    "schedule",
-)  # and what else a student depends on must be
-# as published, that is the default: no row tells it
+# By some rows; in the others any will do.
+TOLD: Final = ("queue_size", "batch_size", "learning_rate", "epochs")
+# What else a student depends on must be as published, that is the default: no row tells it.
+NAMED: Final = ("dataset", "teacher", "student", "objective", "schedule")
 SETTING: Final = ["eval_dataset", "student", "train_dataset", "teacher", "objective", *TOLD, "reduction"]
 SCORES: Final = ["top1", "top3", "top5"]
 COLUMNS: Final = [

@@ -235,9 +235,8 @@ def _time_steps(
         student(*batch(size)).cpu()
 
     now = time.perf_counter()
-    trained = ramp(
-        train, 2, batch_size, now + 0.7 * (until - now)
-    )  # a head needs two for its batch statistics
+    # a head needs two windows for its batch statistics
+    trained = ramp(train, 2, batch_size, now + 0.7 * (until - now))
     return trained, ramp(embed, 2, batch_size, until)
 
 

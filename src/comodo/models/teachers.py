@@ -51,9 +51,8 @@ def _images(model: Any, pixels: Tensor) -> Tensor:
 def _siglip2(model: Any, pixels: Tensor) -> Tensor:
     """SigLIP 2 of any resolution ("naflex") wants the patches themselves, (y, x, channel) inside each."""
     side = model.config.patch_size
-    grid = (
-        pixels.flatten(0, 1).unflatten(3, (-1, side)).unflatten(2, (-1, side))
-    )  # (B·T, 3, rows, y, columns, x)
+    # (B·T, 3, rows, y, columns, x)
+    grid = pixels.flatten(0, 1).unflatten(3, (-1, side)).unflatten(2, (-1, side))
     patches = grid.permute(0, 2, 4, 3, 5, 1).flatten(3).flatten(1, 2)
     shapes = torch.tensor([[grid.shape[2], grid.shape[4]]] * len(patches), device=pixels.device)
     mask = torch.ones(patches.shape[:2], dtype=torch.int32, device=pixels.device)
@@ -66,9 +65,8 @@ def _frame_mean(model: Any, pixels: Tensor, output: Any) -> Tensor:
     pooled = output.get("pooler_output")
     if pooled is None:
         tokens = output.last_hidden_state
-        tokens = (
-            tokens.flatten(2).mT if tokens.ndim == 4 else tokens
-        )  # a convolutional map (·, D, rows, columns)
+        if tokens.ndim == 4:  # a convolutional map (·, D, rows, columns)
+            tokens = tokens.flatten(2).mT
         names = (name for name, _ in model.named_parameters())
         has_class = any(name.endswith(("cls_token", "class_embedding")) for name in names)
         pooled = tokens[:, 0] if has_class else tokens.mean(dim=1)

@@ -50,11 +50,8 @@ class Activity:
     height: float  # of the eyes above the floor
     sway: float  # standard deviation of slow body sway
     cadence: float = 0.0  # of steps or strokes
-    bounce: tuple[float, float, float] = (
-        0.0,
-        0.0,
-        0.0,
-    )  # amplitude along x and z at the cadence, y at half of it
+    # amplitude along x and z at the cadence, y at half of it
+    bounce: tuple[float, float, float] = (0.0, 0.0, 0.0)
     nod: float = 0.0  # pitch amplitude at the cadence
     speed: float = 0.0  # along the path
     radius: float = 6.0  # of the lap that is walked
