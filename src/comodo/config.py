@@ -280,9 +280,6 @@ class ExperimentSettings(_Block):
     queue_size: int = Field(16384, ge=1, description="teacher embeddings in the queue")
     student_temperature: float = Field(0.05, gt=0, description="softmax temperature of the student")
     teacher_temperature: float = Field(0.1, gt=0, description="softmax temperature of the teacher")
-    own_clip_weight: float = Field(
-        0.0, ge=0, le=1, description="comodo: share of the target put on the window's own clip (published: 0)"
-    )
     infonce_temperature: float = Field(0.1, gt=0, description="infonce: softmax temperature")
     infonce_symmetric: bool = Field(False, description="infonce: the clip shall find its window, too")
     labels_per_class: int | None = Field(
@@ -453,7 +450,7 @@ class Config(_Block):
         if settings.schedule == "reference":
             used |= {"queue_size"}
         if settings.objective == "comodo":
-            used |= {"queue_size", "student_temperature", "teacher_temperature", "own_clip_weight"}
+            used |= {"queue_size", "student_temperature", "teacher_temperature"}
         if settings.objective in ("comodo", "none") and settings.sees_video:
             used |= {"projection", "student_head", "projection_hidden", "projection_dim"}
         if settings.objective == "infonce":

@@ -236,9 +236,7 @@ class TeacherTargets:
 def _objective(settings: ExperimentSettings, lesson: _Lesson) -> nn.Module:
     if settings.objective == "comodo":
         queue = lesson.targets[torch.from_numpy(lesson.queued)]
-        return ComodoLoss(
-            queue, settings.teacher_temperature, settings.student_temperature, settings.own_clip_weight
-        )
+        return ComodoLoss(queue, settings.teacher_temperature, settings.student_temperature)
     if settings.objective == "infonce":
         return InfoNCELoss(settings.infonce_temperature, settings.infonce_symmetric)
     return L2Loss() if settings.objective == "l2" else nn.CrossEntropyLoss()

@@ -21,14 +21,10 @@ class ComodoLoss(nn.Module):
 
     Afterwards the batch is pushed: `Q = Q'[B:]`. The teacher gets no gradient.
 
-    With an own clip's weight w above 0 (not published), the target is `(1 − w)·p_v` and w more on the clip that the
-    window was recorded with: w = 1 is InfoNCE with the queue as further negatives.
-
     Args:
         queue: an `EmbeddingQueue`, or the unit embeddings (K, d) it starts with, oldest first.
         teacher_temperature: τ_t.
         student_temperature: τ_s.
-        own_clip_weight: w, from 0 to 1.
     """
 
     def __init__(
@@ -36,14 +32,12 @@ class ComodoLoss(nn.Module):
         queue: EmbeddingQueue | Tensor,
         teacher_temperature: float = 0.1,
         student_temperature: float = 0.05,
-        own_clip_weight: float = 0.0,
     ) -> None:
         """Start from a queue."""
         super().__init__()
         self.memory = queue if isinstance(queue, EmbeddingQueue) else EmbeddingQueue(queue)
         self.teacher_temperature = teacher_temperature
         self.student_temperature = student_temperature
-        self.own_clip_weight = own_clip_weight
 
     @property
     def queue(self) -> Tensor:
@@ -68,7 +62,6 @@ class ComodoLoss(nn.Module):
             self.memory.rows,
             self.teacher_temperature,
             self.student_temperature,
-            self.own_clip_weight,
         )
         self.memory.push(teacher)
         return loss
@@ -89,13 +82,10 @@ class _CrossEntropy(torch.autograd.Function):
         queue: Tensor,
         teacher_temperature: float,
         student_temperature: float,
-        own_clip_weight: float,
     ) -> Tensor:
         log_p_student = _scores(student, queue, teacher).div_(student_temperature).log_softmax(dim=1)
         p_teacher = _scores(teacher, queue, teacher).div_(teacher_temperature).softmax(dim=1)
         batch = len(student)
-        if own_clip_weight:
-            p_teacher.mul_(1 - own_clip_weight)[:, len(queue) :].diagonal().add_(own_clip_weight)
         loss = -torch.dot(p_teacher.flatten(), log_p_student.flatten()) / batch
         if ctx.needs_input_grad[0]:
             slope = log_p_student.exp_().sub_(p_teacher)
@@ -105,9 +95,9 @@ class _CrossEntropy(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator]
-    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None, None, None]:
+    def backward(ctx: Any, upstream: Tensor) -> tuple[Tensor, None, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return upstream * gradient, None, None, None, None, None
+        return upstream * gradient, None, None, None, None
 
 
 def _scores(queries: Tensor, queue: Tensor, batch: Tensor) -> Tensor:

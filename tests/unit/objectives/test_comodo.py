@@ -67,20 +67,6 @@ def test_definition_for_batches_that_do_not_divide_the_queue(batch: int) -> None
         torch.testing.assert_close(loss.queue, queue)
 
 
-@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
-def test_weight_of_the_own_clip_mixes_two_targets(weight: float) -> None:
-    queue, teacher, student = unit(0, 6), unit(1, 4), (2 * unit(2, 4)).requires_grad_()
-    plain = student.detach().clone().requires_grad_()
-    keys = torch.cat([queue, teacher])
-    own = F.cross_entropy(F.normalize(plain, dim=1) @ keys.T / 0.05, torch.arange(6, 10))
-    expected = (1 - weight) * by_definition(queue, plain, teacher) + weight * own
-    value = ComodoLoss(queue, own_clip_weight=weight)(student, teacher)
-    value.backward()
-    expected.backward()
-    assert value.item() == pytest.approx(expected.item(), rel=1e-12)
-    torch.testing.assert_close(student.grad, plain.grad)
-
-
 def test_gradient_by_finite_differences() -> None:
     queue, teacher = unit(0, 6), unit(1, 4)
     student = (2 * unit(2, 4)).requires_grad_()
