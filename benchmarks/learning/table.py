@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from comodo.config import Config, load
+from comodo.config import Config, ExperimentSettings, load
 from comodo.report import collect, differences
 
 BEGIN = "<!-- learning: written by make benchmark-learning -->"
@@ -87,6 +87,9 @@ def objective(settings: Mapping[str, Any]) -> str:
         return "comodo-pca"
     if settings["objective"] == "comodo" and settings["student_head"] == "linear":
         return "comodo-linear"
+    usual = ExperimentSettings.model_fields["student_temperature"].default
+    if settings["objective"] == "comodo" and settings["student_temperature"] != usual:
+        return "comodo-soft"
     return "frozen" if settings["objective"] == "none" else str(settings["objective"])
 
 

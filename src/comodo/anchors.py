@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from comodo.artefacts import create_hdf5
+from comodo.artefacts import create_hdf5, write_array, write_texts
 from comodo.store import open_store, read_rows
 
 ANCHOR_RULES: Final = ("first", "medoid", "mean")
@@ -61,9 +61,10 @@ def select_anchors(store: Path, target: Path) -> None:
         for rule in ANCHOR_RULES:
             members = anchor_members(embeddings, labels, rule)
             group = out.create_group(rule)
-            group["embedding"] = np.stack([embeddings[own].mean(axis=0) for own in members.values()])
-            group["label"] = list(members)
-            group["clips"] = ["\n".join(clips[own]) for own in members.values()]
+            means = np.stack([embeddings[own].mean(axis=0) for own in members.values()])
+            write_array(group, "embedding", means)
+            write_texts(group, "label", members)
+            write_texts(group, "clips", ("\n".join(clips[own]) for own in members.values()))
 
 
 def nearest_anchor(embeddings: NDArray[np.float32], anchors: NDArray[np.float32]) -> NDArray[np.float32]:

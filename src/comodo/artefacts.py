@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
@@ -19,6 +19,7 @@ from comodo.text import first_line
 if TYPE_CHECKING:
     import h5py
     import pandas as pd
+    from numpy.typing import NDArray
 
 SUMS: Final = "SHA256SUMS"
 
@@ -143,6 +144,23 @@ class _Disk(io.FileIO):
 
 CHECKED: Final[dict[str, Any]] = {"fletcher32": True}
 """Arguments of `create_dataset` for an array whose chunks carry checksums, which HDF5 looks at when it reads them."""
+
+
+def write_array(group: h5py.Group, name: str, values: NDArray[Any]) -> None:
+    """Write an array whose chunks carry checksums."""
+    group.create_dataset(
+        name, data=values, chunks=True if values.size else None, **(CHECKED if values.size else {})
+    )
+
+
+def write_texts(group: h5py.Group, name: str, texts: Iterable[str]) -> None:
+    """Write texts as an array of fixed width, so that it carries checksums; HDF5 has none for texts of any width."""
+    import h5py
+    import numpy as np
+
+    encoded = [text.encode() for text in texts]
+    width = max((len(text) for text in encoded), default=0) or 1
+    write_array(group, name, np.array(encoded, dtype=h5py.string_dtype("utf-8", width)))
 
 
 def write_sums(folder: Path) -> None:

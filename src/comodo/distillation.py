@@ -19,7 +19,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from comodo.anchors import ANCHOR_RULES, nearest_anchor
-from comodo.artefacts import check_sums, open_hdf5, write_sums
+from comodo.artefacts import open_hdf5, write_sums
 from comodo.config import ExperimentSettings, StudentSettings
 from comodo.devices import use_device
 from comodo.files import atomic, write_json
@@ -324,14 +324,14 @@ def save_distilled(
 
 def load_distilled(folder: Path, device: str) -> Distilled:
     """Load what `save_distilled` wrote, all in eval mode on `device`; raises `DamageError`."""
-    check_sums(folder)
+    student = load_student(folder)  # first, for it checks all files
     heads: dict[str, nn.Module] = {"teacher": nn.Identity()}
     for name, file in HEADS.items():
         if (path := folder / f"{file}.safetensors").exists():
             heads[name] = _load_head(path).to(device).eval()
     path = folder / CLASSES
     classes = json.loads(path.read_text()) if path.exists() else []
-    return Distilled(load_student(folder).to(device).eval(), heads, classes)
+    return Distilled(student.to(device).eval(), heads, classes)
 
 
 def _load_head(path: Path) -> nn.Module:

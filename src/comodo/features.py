@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from comodo.anchors import ANCHOR_RULES, nearest_anchor
-from comodo.artefacts import CHECKED, create_hdf5, open_hdf5
+from comodo.artefacts import create_hdf5, open_hdf5, write_array, write_texts
 from comodo.devices import use_device
 from comodo.metrics import hits_by_recording, scored_on, top_k
 from comodo.store import open_store, read_rows
@@ -95,17 +95,15 @@ def _write_split(
     group: h5py.Group, rows: pd.DataFrame, recordings: pd.Series, arrays: Mapping[str, NDArray[np.float32]]
 ) -> None:
     for name, array in arrays.items():
-        group.create_dataset(name, data=array, chunks=True, **CHECKED)
-    group["clip"], group["label"], group["recording"] = (
-        list(rows["clip"]),
-        list(rows["label"]),
-        list(recordings),
-    )
+        write_array(group, name, array)
+    for name, texts in (("clip", rows["clip"]), ("label", rows["label"]), ("recording", recordings)):
+        write_texts(group, name, texts)
 
 
 def _write_anchors(out: h5py.File, rule: str, projected: NDArray[np.float32], classes: NDArray[Any]) -> None:
     group = out.create_group(f"anchors/{rule}")
-    group["projected"], group["label"] = projected, list(classes)
+    write_array(group, "projected", projected)
+    write_texts(group, "label", classes)
 
 
 def score_anchors(features: Path) -> dict[str, Any]:

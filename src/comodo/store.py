@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from comodo.artefacts import DamageError, create_hdf5, open_hdf5
+from comodo.artefacts import DamageError, create_hdf5, open_hdf5, write_texts
 
 TEXT_COLUMNS = ("clip", "label", "split")
 BLOCK = 4096  # rows read at once
@@ -78,7 +78,7 @@ def write_store(
         if row != len(clips):
             raise StoreError(f"{path}: {row} embeddings for {len(clips)} clips")
         for column in TEXT_COLUMNS:
-            file.create_dataset(column, data=clips[column].to_numpy(object), dtype=h5py.string_dtype())
+            write_texts(file, column, clips[column])
         file.attrs["clips_digest"] = clips_digest(clips)
         file.attrs["checksum"] = _checksum(target)
         file.attrs["made_by"] = json.dumps(dict(made_by), sort_keys=True)
@@ -162,7 +162,7 @@ def merge_stores(path: Path, shards: Iterable[Path], clips: pd.DataFrame) -> Non
         if filled != len(clips):
             raise StoreError(f"{path}: the shards hold {filled} of {len(clips)} clips")
         for column in TEXT_COLUMNS:
-            file.create_dataset(column, data=clips[column].to_numpy(object), dtype=h5py.string_dtype())
+            write_texts(file, column, clips[column])
         file.attrs["clips_digest"] = clips_digest(clips)
         file.attrs["checksum"] = _checksum(file["embedding"])
 

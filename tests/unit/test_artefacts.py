@@ -9,9 +9,16 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
+from comodo.anchors import select_anchors
 from comodo.artefacts import CHECKED, DamageError, check_sums, open_hdf5, read_table, write_sums, write_table
-from comodo.store import open_store, write_store
+from comodo.distillation import load_distilled, save_distilled
+from comodo.features import extract_teacher_features
+from comodo.imu import ImuSignal, write_imu_shard
+from comodo.layouts import Recording
+from comodo.models import new_student
+from comodo.store import merge_stores, open_store, write_store
 
 VALUES = np.random.default_rng(0).standard_normal((500, 64)).astype(np.float32)
 CLIPS = pd.DataFrame(
@@ -42,10 +49,16 @@ def read_store(path: Path) -> None:
         np.testing.assert_array_equal(file["embedding"][:], VALUES)
 
 
+def write_merged(path: Path) -> None:
+    write_store(path.with_name("shard.h5"), CLIPS, 64, [VALUES], {})
+    merge_stores(path, [path.with_name("shard.h5")], CLIPS)
+
+
 KINDS: dict[str, tuple[Callable[[Path], None], Callable[[Path], object]]] = {
     "table.parquet": (lambda path: write_table(CLIPS, path), read_table),
     "features.h5": (write_array, read_array),
     "embeddings.h5": (lambda path: write_store(path, CLIPS, 64, [VALUES], {}), read_store),
+    "merged.h5": (write_merged, read_store),
 }
 
 
@@ -99,3 +112,63 @@ def test_sums_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").unlink()
     with pytest.raises(DamageError, match=r"no model\.safetensors"):
         check_sums(tmp_path)
+
+
+def write_imu(path: Path) -> None:
+    signal = ImuSignal(VALUES[:498].reshape(6, -1), 0.0, 200.0)
+    write_imu_shard(path, [(Recording("r", "train", "x", None, Path("x.csv")), signal)])
+
+
+def write_store_of_all(path: Path) -> None:
+    split = np.array(["train", "val", "test"])[np.arange(len(CLIPS)) % 3]
+    write_store(path, CLIPS.assign(split=split), 64, [VALUES], {})
+
+
+def write_anchors(path: Path) -> None:
+    write_store_of_all(path.with_name("store.h5"))
+    select_anchors(path.with_name("store.h5"), path)
+
+
+def write_features(path: Path) -> None:
+    anchors = path.with_name("anchors.h5")
+    write_anchors(anchors)
+    extract_teacher_features(path.with_name("store.h5"), anchors, path)
+
+
+@pytest.mark.parametrize(
+    ("write", "array"),
+    [
+        (write_imu, "r/data"),
+        (write_imu, "r/valid"),
+        (write_features, "train/feature"),
+        (write_features, "test/projected"),
+        (write_features, "test/label"),
+        (write_features, "anchors/medoid/projected"),
+        (write_features, "anchors/medoid/label"),
+        (write_anchors, "first/embedding"),
+        (write_anchors, "mean/clips"),
+        (write_store_of_all, "label"),
+    ],
+)
+def test_a_stage_s_arrays_carry_checksums(write: Callable[[Path], None], array: str, tmp_path: Path) -> None:
+    path = tmp_path / "made.h5"
+    write(path)
+    with h5py.File(path) as file:
+        chunk = file[array].id.get_chunk_info(0)
+    damaged = bytearray(path.read_bytes())
+    damaged[chunk.byte_offset + 1] ^= 0x10
+    path.write_bytes(damaged)
+    with pytest.raises(DamageError, match=r"made\.h5 is damaged"), open_hdf5(path) as file:
+        file[array][:]
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "student_projection.safetensors", "config.json"])
+def test_a_damaged_student_is_not_used(name: str, tmp_path: Path) -> None:
+    student = new_student("dlinear", {}, seed=0)
+    save_distilled(tmp_path / "student", student, {"student": torch.nn.Linear(student.dim, 4)})
+    load_distilled(tmp_path / "student", "cpu")
+    damaged = bytearray((tmp_path / "student" / name).read_bytes())
+    damaged[-3] ^= 0x01
+    (tmp_path / "student" / name).write_bytes(damaged)
+    with pytest.raises(DamageError, match=rf"{name} is damaged"):
+        load_distilled(tmp_path / "student", "cpu")

@@ -3,6 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -41,3 +42,12 @@ def test_what_is_no_command_is_refused(arguments: list[str], capsys: pytest.Capt
     with pytest.raises(SystemExit, match="2"):
         main(arguments)
     assert "usage: comodo " in capsys.readouterr().err
+
+
+def test_errors_show_control_characters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a\x1b]0;t\x07.csv"
+    file.write_text("x,y\n")
+    assert main(["embed", "--student", "none", "--imu", str(file)]) == 1
+    told = capsys.readouterr().err
+    assert "a\\x1b]0;t\\x07.csv has not the columns of Ego4D" in told
+    assert "\x1b" not in told

@@ -114,6 +114,14 @@ def test_use_device_takes_the_first_free_gpu(two_gpus: list[int], monkeypatch: p
     assert two_gpus == [0, 0, 1]
 
 
+def test_use_device_knows_a_gpu_by_its_hardware(two_gpus: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another job sees the same two in the other order: the GPU that is taken is number 1 there."""
+    assert use_device(1) == "cuda:0"
+    another_job(monkeypatch)
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda k: SimpleNamespace(uuid=f"uuid-{1 - k}"))
+    assert use_device(1) == "cuda:0"
+
+
 def test_a_gpu_that_slurm_gave_is_taken_as_it_is(
     two_gpus: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:

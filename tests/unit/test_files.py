@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import stat
 import subprocess
 import sys
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from comodo.files import atomic, write_json
+from comodo.files import PARTIAL, WriteError, atomic, write_json
 
 
 def test_file_appears_whole(tmp_path: Path) -> None:
@@ -91,3 +93,48 @@ with atomic(sys.argv[1]) as partial:
     with atomic(target) as partial:
         partial.write_text("whole")
     assert list(tmp_path.iterdir()) == [target]
+
+
+def test_what_another_machine_left_stays_for_it(tmp_path: Path) -> None:
+    """On a shared disk: a process of that number may well live there."""
+    target = tmp_path / "store.h5"
+    script = """
+import os, platform, sys
+platform.node = lambda: "another"
+from comodo.files import atomic
+with atomic(sys.argv[1]) as partial:
+    partial.write_text("half")
+    if len(sys.argv) > 2:
+        os._exit(9)
+"""
+    subprocess.run([sys.executable, "-c", script, target, "die"], check=False)
+    (theirs,) = tmp_path.iterdir()
+    with atomic(target) as partial:
+        partial.write_text("whole")
+    assert sorted(tmp_path.iterdir()) == sorted([target, theirs])
+    subprocess.run([sys.executable, "-c", script, target], check=True)
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_process_of_another_user_counts_as_living(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(pid: int, number: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    theirs = tmp_path / f"{PARTIAL}1-store.h5"
+    theirs.write_text("half")
+    monkeypatch.setattr(os, "kill", refuse)
+    with atomic(tmp_path / "store.h5") as partial:
+        partial.write_text("whole")
+    assert theirs.read_text() == "half"
+
+
+@pytest.mark.parametrize("where", ["", "model.safetensors", ".."])
+def test_permission_that_lacks_is_told_of_the_file_itself(tmp_path: Path, where: str) -> None:
+    """Of the file, of one within the folder, of the folder around it: whoever runs this, also root."""
+    with (
+        pytest.raises(
+            WriteError, match=r"a cannot be written \(Permission denied\): make its folder writable"
+        ),
+        atomic(tmp_path / "a") as partial,
+    ):
+        raise PermissionError(errno.EACCES, "Permission denied", os.path.normpath(partial / where))

@@ -210,6 +210,17 @@ def test_absurd_times_cost_no_memory() -> None:
     assert any("hours away" in note for note in signal.notes)
 
 
+def test_the_published_rule_spreads_no_few_samples_over_hours() -> None:
+    """A sample a second becomes 200, times six channels of float64."""
+    slow = samples(np.arange(30_000.0))
+    tracemalloc.start()
+    with pytest.raises(ImuError, match="spread 30000 samples over 8 hours") as error:
+        resample_reference([slow])
+    assert error.value.reason == "imu_clock"
+    assert tracemalloc.get_traced_memory()[1] < 1e7
+    tracemalloc.stop()
+
+
 @pytest.mark.parametrize(
     ("made", "reason"),
     [

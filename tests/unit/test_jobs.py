@@ -58,6 +58,30 @@ def test_a_pool_s_workers_end_with_their_job(tmp_path: Path) -> None:
     wait_until(lambda: not psutil.pid_exists(int(worker.read_text())))
 
 
+DEAF = """
+import os, signal, sys, time
+from pathlib import Path
+from comodo import jobs
+
+jobs.GRACE_S = 0.2
+with jobs.job_log("log"):
+    signal.signal(jobs.END, signal.SIG_IGN)
+    Path("job").write_text(str(os.getpid()))
+    time.sleep(60)
+"""
+
+
+def test_a_job_that_hears_no_signal_ends_all_the_same(tmp_path: Path) -> None:
+    """One that hangs in a library, or on a disk that is gone."""
+    start = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {DEAF!r}])"
+    parent = subprocess.Popen([sys.executable, "-c", start], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    job = tmp_path / "job"
+    wait_until(lambda: job.exists() and bool(job.read_text()))
+    parent.kill()
+    parent.wait()
+    wait_until(lambda: not psutil.pid_exists(int(job.read_text())))
+
+
 def wait_until(done: Callable[[], bool], timeout: float = 30) -> None:
     deadline = time.monotonic() + timeout
     while not done():

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
+import csv
+import runpy
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
 
+from comodo.artefacts import write_table
 from comodo.config import DatasetSettings
 from comodo.layouts import Recording, shard_of
 from comodo.preparation import (
@@ -161,3 +165,23 @@ def test_nothing_is_extracted_without_video(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no video to extract"):
         extract_shard([], tmp_path / "video", settings, threads=1)
     assert not (tmp_path / "video").exists()
+
+
+def test_the_written_report_holds_no_formula_and_no_control_character(tmp_path: Path) -> None:
+    """The rule's script itself: a spreadsheet opens what it writes."""
+    recordings = indexed(("=1+1", "train", "@x"), ("b\x1b[2J", "train", "-1+2"))
+    rows = [(name, window, "") for name in recordings["recording"] for window in (-1, 0)]
+    write_table(recordings, tmp_path / "recordings.parquet")
+    write_table(window_table(rows, recordings).assign(detail="\x1b]0;t\x07"), tmp_path / "0.parquet")
+    snakemake = SimpleNamespace(
+        log=[str(tmp_path / "log")],
+        input=SimpleNamespace(recordings=tmp_path / "recordings.parquet", shards=[tmp_path / "0.parquet"]),
+        output=SimpleNamespace(quality=tmp_path / "quality.csv"),
+    )
+    script = Path(__file__).parents[2] / "workflow/scripts/report_quality.py"
+    runpy.run_path(str(script), {"snakemake": snakemake})
+    with (tmp_path / "quality.csv").open(newline="") as file:
+        cells = [cell for row in csv.reader(file) for cell in row]
+    assert "'=1+1" in cells
+    assert all(cell.isprintable() for cell in cells)
+    assert not [cell for cell in cells if cell[:1] in tuple("=+@-") and cell != "-1"]

@@ -88,7 +88,16 @@ def test_not_finite_is_refused_by_clip(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "change", [{"label": "running"}, {"start_s": 0.1}, {"split": "val"}, {"n_frames": 49}]
+    "change",
+    [
+        {"clip": ["a#00000", "a#00001", "b#00000"]},
+        {"label": "running"},
+        {"split": "val"},
+        {"start_s": 0.1},
+        {"end_s": 9.9},
+        {"first_frame": 1},
+        {"n_frames": 49},
+    ],
 )
 def test_store_of_another_clip_table_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
     clips = clip_table({"a": 3})

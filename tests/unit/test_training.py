@@ -34,6 +34,7 @@ from comodo.training import (
     shuffled_batches,
     train_distillation,
 )
+from comodo.versions import VERSIONS
 
 CLIPS, QUEUE, WIDTH = 30, 8, 4
 MANTIS = {
@@ -462,10 +463,18 @@ def test_a_broken_state_falls_back_to_the_one_before(
         ({"made_from": {"clip table": "other"}}, "clip table"),
         ({"teacher": -1}, "targets"),
         ({"student": 1}, "student's start weights"),
+        ({}, "head's start weights"),
+        ({}, "objective's start weights"),
+        ({"withheld": [0, 1, 2]}, "batches"),
+        ({}, "version"),
     ],
 )
 def test_a_state_of_something_else_is_refused_and_named(
-    tmp_path: Path, change: dict[str, Any], key: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path,
+    change: dict[str, Any],
+    key: str,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def changed() -> tuple[Run, dict[str, Any]]:
         own = {name: value for name, value in change.items() if name in ExperimentSettings.model_fields}
@@ -475,7 +484,13 @@ def test_a_state_of_something_else_is_refused_and_named(
             run.teacher[0] *= -1
         if key == "student's start weights":
             run.student = new_student("mantis", MANTIS, seed=6)
-        return run, {name: given[name] for name in ("seed", "made_from") if name in given}
+        if key == "head's start weights":
+            run.head = new_head(run.student.dim, 16, WIDTH, seed=6, name="student")
+        if key == "objective's start weights":
+            run.objective = ComodoLoss(run.teacher[run.withheld].flip(0))
+        if key == "version":
+            monkeypatch.setitem(VERSIONS, "distill", -1)
+        return run, {name: given[name] for name in ("seed", "made_from", "withheld") if name in given}
 
     with pytest.raises(Stop):
         Run().train(stop_at=6, state_dir=tmp_path, state_every_steps=2, made_from={"clip table": "this"})

@@ -12,6 +12,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from comodo.artefacts import check_sums
 from comodo.files import atomic
 from comodo.models.baseline import DLinearStudent, InformerStudent, MiniRocketStudent, TimesNetStudent
 from comodo.models.chronos import ChronosBoltStudent
@@ -56,9 +57,11 @@ def load_student(
         gradient_checkpointing: MOMENT: less memory, slower.
 
     Raises:
-        ValueError: when there is no such model, its family is unknown, or weights are missing.
+        ValueError: when there is no such model, its family is unknown, or weights are missing; `DamageError`, when
+            the folder lists other digests of its files (`SHA256SUMS`).
     """
     name = str(id_or_folder)
+    check_sums(Path(name))
     family = _family_of(fetch(name, "config.json", revision))
     if family is None:
         raise ValueError(

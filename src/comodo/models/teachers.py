@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
-from comodo.artefacts import file_digest
+from comodo.artefacts import check_sums, file_digest
 from comodo.devices import autocast, send
 from comodo.text import first_line
 from comodo.versions import VERSIONS
@@ -212,11 +212,12 @@ def load_teacher(
 
     Raises:
         ValueError: when there is no such model, it takes neither videos nor images, weights are missing, or it cannot
-            take `n_frames`.
+            take `n_frames`; `DamageError`, when the folder lists other digests of its files (`SHA256SUMS`).
     """
     import transformers
 
     name = str(id_or_folder)
+    check_sums(Path(name))
     try:
         config = transformers.AutoConfig.from_pretrained(name, revision=revision)
     except (OSError, ValueError) as error:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from comodo.artefacts import write_sums
 from comodo.clips import frame_indices
 from comodo.config import SimulateSettings, TeacherSettings
 from comodo.files import atomic
@@ -59,6 +60,7 @@ def pretrain_teacher(settings: TeacherSettings, folder: Path, fps: float = 10.0,
     with atomic(folder) as temporary:
         model.save_pretrained(temporary)
         _processor(side).save_pretrained(temporary)
+        write_sums(temporary)
 
 
 def render_clips(

@@ -92,6 +92,15 @@ def test_a_bad_file_leaves_the_others_and_status_1(student: str, capsys: pytest.
         assert out["file"].asstr()[:].tolist() == ["holes.csv", str(good), str(good)]
 
 
+def test_names_of_files_are_shown_inert(student: str, capsys: pytest.CaptureFixture[str]) -> None:
+    good = write_processed_imu(Path(), "a\x1b[2J", TIME, 1e-3)
+    assert embed(student, "--imu", good, "b\x1b]0;t\x07.npy") == 1
+    told = capsys.readouterr()
+    assert "a\\x1b[2J.npy: 2 windows" in told.out
+    assert "b\\x1b]0;t\\x07.npy: left out" in told.err
+    assert "\x1b" not in told.out + told.err
+
+
 def test_nothing_to_embed_is_an_error_and_leaves_no_file(
     student: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

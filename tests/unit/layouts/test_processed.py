@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -106,3 +107,13 @@ def test_bad_arrays_have_their_reason(tmp_path: Path, what: str, reason: str) ->
     with pytest.raises(ImuError, match=r"a(_timestamps)?\.npy") as error:
         read_processed_imu(path)
     assert error.value.reason == reason
+
+
+def test_memory_goes_by_what_an_array_holds_not_by_what_it_declares(tmp_path: Path) -> None:
+    path = write_processed_imu(tmp_path, "a", np.arange(400) / 200, 1e-3)
+    path.write_bytes(path.read_bytes().replace(b"(6, 400), }     ", b"(6, 40000000), }"))
+    tracemalloc.start()
+    with pytest.raises(ImuError, match=r"a\.npy is not an array"):
+        read_processed_imu(path)
+    assert tracemalloc.get_traced_memory()[1] < 1e6
+    tracemalloc.stop()

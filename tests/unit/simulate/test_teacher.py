@@ -45,7 +45,8 @@ def test_fresh_weights_load_and_follow_the_seed(architecture: str, tmp_path: Pat
     torch.manual_seed(1)
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         pretrain_teacher(settings.model_copy(update={"seed": seed}), tmp_path / name)
-    assert set(content(tmp_path / "a")) == {"config.json", "model.safetensors", "preprocessor_config.json"}
+    expected = {"config.json", "model.safetensors", "preprocessor_config.json", "SHA256SUMS"}
+    assert set(content(tmp_path / "a")) == expected
     assert content(tmp_path / "a") == content(tmp_path / "b")
     assert content(tmp_path / "a") != content(tmp_path / "c")
     teacher = load_teacher(tmp_path / "a")
