@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import h5py
 import numpy as np
 import pandas as pd
 import torch
@@ -91,7 +92,7 @@ def distill(
         elif store is not None and anchors is not None:
             pairs = clips[clips["paired"]].reset_index(drop=True)
             file = files.enter_context(open_store(store, expected=pairs))
-            lesson = _from_teacher(settings, student.dim, pairs, mapped(file), seed)
+            lesson = _from_teacher(settings, student.dim, pairs, file, seed)
             lesson.made_from["embedding store"] = _digest([str(file.attrs["made_by"])])
             rankings = _anchor_rankings(anchors, lesson.heads["teacher"])
             val = val[val["paired"]]
@@ -175,13 +176,13 @@ def _from_labels(settings: ExperimentSettings, dim: int, train: pd.DataFrame, se
 
 
 def _from_teacher(
-    settings: ExperimentSettings, dim: int, pairs: pd.DataFrame, embeddings: NDArray[np.float32], seed: int
+    settings: ExperimentSettings, dim: int, pairs: pd.DataFrame, store: h5py.File, seed: int
 ) -> _Lesson:
     """Train pairs with their projected teacher embeddings, and the heads that make the widths meet."""
     rows = np.flatnonzero(pairs["split"] == "train")
     rows = rows[draw_clips(pairs["recording"].iloc[rows].tolist(), settings.clips_per_recording)]
-    heads = _projections(settings, dim, embeddings, rows, seed)
-    targets = TeacherTargets(embeddings, rows, heads["teacher"])
+    heads = _projections(settings, dim, mapped(store), rows, seed)
+    targets = TeacherTargets(store, rows, heads["teacher"])
     lesson = _Lesson(pairs.iloc[rows].reset_index(drop=True), targets, heads, "student")
     if settings.objective == "comodo":
         lesson.queued = initial_queue_indices(len(rows), settings.queue_size)
@@ -217,20 +218,21 @@ class TeacherTargets:
     """Projected teacher embeddings of unit length, read from the store and projected when they are asked for.
 
     Args:
-        embeddings: (N, D), mapped from the store.
+        store: the open embedding store, (N, D).
         rows: (n,) its rows that are train clips.
         head: projects (B, D) to (B, d).
     """
 
-    def __init__(self, embeddings: NDArray[np.float32], rows: Indices, head: nn.Module) -> None:
-        self._embeddings, self._rows, self._head = embeddings, rows, head
+    def __init__(self, store: h5py.File, rows: Indices, head: nn.Module) -> None:
+        self._store, self._rows, self._head = store, rows, head
 
     def __len__(self) -> int:
         return len(self._rows)
 
     def __getitem__(self, clips: Tensor) -> Tensor:
         """Targets (B, d) of train clips (B,)."""
-        return project_teacher(torch.from_numpy(self._embeddings[self._rows[clips.numpy()]]), self._head)
+        embeddings = mapped(self._store)[self._rows[clips.numpy()]]
+        return project_teacher(torch.from_numpy(embeddings), self._head)
 
 
 def _objective(settings: ExperimentSettings, lesson: _Lesson) -> nn.Module:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import mmap
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -106,7 +107,8 @@ def open_store(path: Path, expected: pd.DataFrame | None = None) -> Iterator[h5p
 def mapped(file: h5py.File) -> NDArray[np.float32]:
     """The embeddings (N, D) of an open store as a read-only memory map: a random batch costs its own rows only.
 
-    HDF5 finds scattered rows about ten times slower; the array lies in one piece, so the map can do without.
+    HDF5 finds scattered rows about ten times slower; the array lies in one piece, so the map can do without. What was
+    read counts as this process's memory as long as the array lives: map anew for each batch where many follow.
 
     Raises:
         StoreError: when the store is empty, or its array in pieces (written by something else).
@@ -115,7 +117,8 @@ def mapped(file: h5py.File) -> NDArray[np.float32]:
     offset = embeddings.id.get_offset()
     if offset is None:
         raise StoreError(f"{file.filename}: the embeddings do not lie in one piece: delete it and run again")
-    return np.memmap(file.filename, np.float32, "r", offset, embeddings.shape)
+    pages = mmap.mmap(file.id.get_vfd_handle(), 0, access=mmap.ACCESS_READ)
+    return np.ndarray(embeddings.shape, np.float32, pages, offset)
 
 
 def read_made_by(file: h5py.File) -> dict[str, Any]:

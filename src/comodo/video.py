@@ -31,9 +31,8 @@ LONGEST_FREEZE_S = 0.5
 LONGEST_STILL_S = 3600.0
 MOST_PIXELS = 8192 * 8192  # of a frame; what a decoder takes for it the file's size does not tell
 KEYFRAME_S = 5.0  # between keyframes, where the whole recording is one clip
-MOST_BETWEEN_KEYFRAMES_S = (
-    30.0  # else clips of a copied file take too long to reach; x264 leaves 25 s at 10 frames/s
-)
+# Clips of a copied file take long to reach when keyframes lie farther apart; x264 leaves 25 s at 10 frames/s.
+MOST_BETWEEN_KEYFRAMES_S = 30.0
 NO_PICTURE_TYPE = av.video.frame.PictureType.NONE  # else keyframes of the source become keyframes
 TABLE_COLUMNS = ("recording", "file", "n_frames", "duration_s", "frozen", "reason", "detail")
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from comodo import distillation
 from comodo.anchors import select_anchors
 from comodo.config import ExperimentSettings, StudentSettings
-from comodo.store import StoreError, write_store
+from comodo.store import StoreError, open_store, write_store
 
 N = 24
 CLIPS = pd.DataFrame(
@@ -63,6 +64,18 @@ def test_a_store_of_other_clips_is_refused(tmp_path: Path) -> None:
     write_inputs(tmp_path)
     with pytest.raises(StoreError, match=r"store\.h5 was made from another clip table"):
         distil(tmp_path, CLIPS.assign(start_s=0.1))
+
+
+def test_targets_keep_nothing_of_the_store_in_memory(tmp_path: Path) -> None:
+    write_inputs(tmp_path)
+    rows = np.array([3, 1, 7])
+    with open_store(tmp_path / "store.h5") as file:
+        targets = distillation.TeacherTargets(file, rows, torch.nn.Identity())
+        found = targets[torch.tensor([2, 0])]
+        expected = torch.from_numpy(EMBEDDINGS[[7, 3]])
+        torch.testing.assert_close(found, torch.nn.functional.normalize(expected))
+        if (maps := Path("/proc/self/maps")).exists():
+            assert "store.h5" not in maps.read_text()
 
 
 def other_clips(folder: Path) -> pd.DataFrame:

@@ -255,9 +255,6 @@ def test_damaged_digest_is_no_crash(tmp_path: Path) -> None:
         pass
 
 
-PICKLES = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
-
-
 def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):

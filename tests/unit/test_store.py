@@ -66,6 +66,18 @@ def test_the_map_is_the_array(tmp_path: Path) -> None:
         assert not rows.flags.writeable
 
 
+def test_the_map_is_of_the_open_file_and_goes_with_its_rows(tmp_path: Path) -> None:
+    clips = clip_table({"a": 3, "b": 2})
+    path = write(tmp_path / "s.h5", clips)
+    with open_store(path) as file:
+        path.rename(tmp_path / "elsewhere.h5")
+        path.write_bytes(b"another file by this name")
+        rows = mapped(file)[[1, 2]]
+        np.testing.assert_array_equal(rows, embeddings_of(clips)[[1, 2]])
+        if (maps := Path("/proc/self/maps")).exists():
+            assert "elsewhere.h5" not in maps.read_text()
+
+
 def test_an_array_in_pieces_is_not_mapped(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "s.h5", "w") as file:
         file.create_dataset("embedding", data=np.zeros((4, 2), np.float32), chunks=(2, 2))

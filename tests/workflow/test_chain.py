@@ -121,7 +121,9 @@ def test_every_objective_runs_beside(copied: Project) -> None:
         "supervised-labels_per_class=None",
     ):
         run = results / f"experiments/{name}/seed42"
-        assert np.isfinite([epoch["loss"] for epoch in json.loads((run / "history.json").read_text())]).all()
+        losses = [epoch["loss"] for epoch in json.loads((run / "history.json").read_text())]
+        assert np.isfinite(losses).all()
+        assert name != "l2" or losses[-1] < losses[0]  # the others are noise after two epochs of six steps
         assert (run / "student/model.safetensors").read_bytes() != untrained
     assert set(table.loc[table["objective"] == "infonce", "queue_size"]) == {""}
 
