@@ -10,11 +10,8 @@ from typing import Any
 import h5py
 import pandas as pd
 
-TIMINGS = {
-    "seconds",
-    "search_seconds",
-    "files",
-}  # of json files: how long something took; when a raw file was made
+# Of json files: how long something took; when a raw file was made.
+TIMINGS = {"seconds", "search_seconds", "files"}
 PASSING = {"logs", "benchmarks"}  # folders below results/ that differ between runs
 
 

@@ -22,9 +22,8 @@ PUBLISHED_SIZES: Final = {
     "egoexo4d": ((3495, 501, 998), 8, 160_000),
     "uestc": ((4553, 653, 1316), 32, 6_522),
 }
-WHOLE_RECORDING: Final = (
-    512  # samples assumed of a window that is a whole recording: what models make of a short one
-)
+# Samples assumed of a window that is a whole recording: what models make of a short one.
+WHOLE_RECORDING: Final = 512
 EMBEDDED_AT_ONCE: Final = 256
 FLOAT32: Final = 4  # bytes
 COLUMNS: Final = ["job", "clips", "train", "epochs", "steps", "windows", "device_h", "gb", "estimated"]

@@ -115,8 +115,8 @@ def measure(
     device = use_device(threads)
     load = os.getloadavg()[0]
     name = f"CPU ({platform.machine()}, {threads} threads)"
-    if device == "cuda":
-        name = torch.cuda.get_device_name()
+    if device.startswith("cuda"):
+        name = torch.cuda.get_device_name(device)
     elif load > threads / 2:
         name += f", busy with other work (load {load:.1f}), so slower than it could be"
     rates = Rates(device=f"{name}, torch {torch.__version__}")

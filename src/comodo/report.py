@@ -27,11 +27,8 @@ DIFFERENCES: Final = [
     *("eval_dataset", "experiment", "baseline", "protocol", "labels_per_class", "scoring"),
     *("seeds", "difference", "low", "high"),
 ]
-PROTOCOLS: Final = {
-    "anchors": "anchor",
-    "head": "head",
-    "svm": "svm",
-}  # score files and their names in the tables
+# Score files and their names in the tables.
+PROTOCOLS: Final = {"anchors": "anchor", "head": "head", "svm": "svm"}
 TEACHER_ROWS: Final = {"student": "-", "objective": "-", "experiment": "-"}
 
 

@@ -342,13 +342,8 @@ def imu_alone(
 def test_without_video_every_whole_window_is_kept_and_none_has_frames(tmp_path: Path) -> None:
     imu = signal((3, 17), (17.5, 34.9))
     clips = imu_alone(tmp_path, imu)
-    assert reasons(clips) == {
-        1: "",
-        2: "",
-        3: "imu_gap",
-        4: "",
-        5: "",
-    }  # not 0 and 6: the IMU does not fill them
+    # not 0 and 6: the IMU does not fill them
+    assert reasons(clips) == {1: "", 2: "", 3: "imu_gap", 4: "", 5: ""}
     assert clips["first_sample"].tolist() == [400, 1400, -1, 3400, 4400]
     assert clips["last_sample"].tolist() == [1400, 2400, -1, 4400, 5400]
     assert clips["start_s"].tolist() == [5.0, 10.0, 15.0, 20.0, 25.0]

@@ -96,9 +96,8 @@ def test_costs_of_prepared_datasets_are_exact(config: Config, results: Path) -> 
     assert (encode["clips"], encode["device_h"]) == (32, pytest.approx(0.32))
     assert encode["gb"] == pytest.approx(32 * 1000 * 4 / 1e9)
 
-    comodo = row_of(
-        table, "comodo"
-    )  # 20 pairs, 10 of them queued in epoch 0; both datasets' train and test windows
+    # 20 pairs, 10 of them queued in epoch 0; both datasets' train and test windows
+    comodo = row_of(table, "comodo")
     assert (comodo["train"], comodo["epochs"]) == (20, 3)
     assert comodo["steps"] == 2 * (2 + 3 + 3)
     assert comodo["windows"] == 2 * 2 * 42

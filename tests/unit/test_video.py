@@ -121,9 +121,8 @@ def test_variable_rate_goes_by_timestamps(tmp_path: Path) -> None:
     times -= times[0]
     video = run(write(tmp_path / "a.mp4", times), tmp_path / "out.mp4")
     shown = brightness(tmp_path / "out.mp4", video.n_frames)
-    expected = [
-        grey(times[times < (k + 0.5) / FPS][-1]) for k in range(video.n_frames)
-    ]  # nearest 1 / fps, as ffmpeg
+    # nearest 1 / fps, as ffmpeg
+    expected = [grey(times[times < (k + 0.5) / FPS][-1]) for k in range(video.n_frames)]
     np.testing.assert_allclose(shown[:-1], expected[:-1], atol=2.5)
     assert video.n_frames == pytest.approx(times[-1] * FPS, abs=2)
 

@@ -97,13 +97,14 @@ def write_uestc(root: Path) -> dict[str, Any]:
     }
 
 
+# Not 1_up/e: its IMU ends a second before the video.
 UESTC = {
     ("1_up/a", 0): (0, 100, 100),
     ("2_sit/b", 0): (0, 100, 101),  # a frame more than samples is no difference
     ("1_up/c", 0): (0, 75, 75),  # IMU runs on for a second
     ("2_sit/d", 0): (0, 100, 100),
     ("2_sit/f", 0): (0, 60, 60),
-}  # not 1_up/e: its IMU ends a second before the video
+}
 
 
 def write_table(root: Path) -> dict[str, Any]:

@@ -36,13 +36,8 @@ def read_vrs(path: Path) -> tuple[NDArray[np.float64], float | None]:
         raise ImuError("imu_unreadable", f"{path} cannot be read: {error}") from None
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "imu.npz")
-        command = [
-            sys.executable,
-            "-P",
-            __file__,
-            str(path),
-            str(target),
-        ]  # -P: this folder is no place to import from
+        # -P: this folder is no place to import from
+        command = [sys.executable, "-P", __file__, str(path), str(target)]
         done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
         if done.returncode:
             last = (done.stderr.strip().splitlines() or [""])[-1]

@@ -129,9 +129,8 @@ def simulate_trajectory(
     rate, shift_yaw, shift_pitch = activity.shifts
     gaze = _steps(n, rate * subject.tempo, rng) * (shift_yaw, shift_pitch) * lively
     forward, vertical, sideways = np.multiply(activity.bounce, (1, 1, subject.lateral)) * lively
-    turn = rng.choice((-1, 1)) * np.rad2deg(
-        activity.speed / (activity.radius * rng.uniform(0.8, 1.4))
-    )  # deg/s
+    side = rng.choice((-1, 1))
+    turn = side * np.rad2deg(activity.speed / (activity.radius * rng.uniform(0.8, 1.4)))  # deg/s
     heading = np.cumsum(active) / RATE_HZ * turn + rng.uniform(0, 360)
     amplitude, bandwidth = activity.wander
     yaw = (

@@ -189,9 +189,8 @@ def test_timesync_tells_the_first_frame(root: Path, aria: Path, cell: str, start
 
 @pytest.mark.realdata
 def test_without_any_frame_time_starts_with_the_imu(root: Path, aria: Path) -> None:
-    (root / "cut.vrs").write_bytes(
-        aria.read_bytes()[: aria.stat().st_size // 10]
-    )  # ends before the first frame
+    before_the_first_frame = aria.stat().st_size // 10
+    (root / "cut.vrs").write_bytes(aria.read_bytes()[:before_the_first_frame])
     samples = read(root, root / "cut.vrs")
     assert samples.accel_t[0] == 0
     assert "first frame is unknown" in samples.notes[0]

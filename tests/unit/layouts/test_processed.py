@@ -43,9 +43,8 @@ def test_raw_files_come_first_and_processed_ones_stand_in(tmp_path: Path, layout
     assert first.video == tmp_path / "processed_video/a.mp4"
     assert first.imu == tmp_path / "processed_imu/a.npy"
     assert reader.read_imu(first)[0].accel.shape == (3, 400)
-    assert "processed" not in str(second.imu) + str(
-        second.video
-    )  # where neither exists, the raw one is missed
+    # where neither exists, the raw one is missed
+    assert "processed" not in f"{second.imu} {second.video}"
     write_uestc_imu(tmp_path / raw_imu, 10)
     assert reader.recordings()[0].imu == tmp_path / raw_imu
 

@@ -191,9 +191,8 @@ def test_a_camera_file_without_imu_has_its_reason(tmp_path: Path, content: bytes
 
 def test_samples_paired_by_index_are_spread() -> None:
     clock = np.arange(1200) * 0.0025  # 3 s at 400 Hz
-    paired = np.concatenate(
-        [clock[k * 400 : k * 400 + 200] for k in range(3)]
-    )  # 200 Hz, first half of each payload
+    # 200 Hz, first half of each payload
+    paired = np.concatenate([clock[k * 400 : k * 400 + 200] for k in range(3)])
     np.testing.assert_allclose(spread_paused(paired, clock), np.arange(600) * 0.005, atol=1e-9)
 
 

@@ -225,9 +225,8 @@ def test_chronos_bolt_does_not_see_padding(reg: bool) -> None:
             alone, none = student.collate([window])
             assert none is None
             torch.testing.assert_close(student(alone), together[row : row + 1], atol=1e-5, rtol=1e-5)
-        assert not torch.allclose(
-            student(batch)[2], together[2], atol=1e-2
-        )  # zeros are samples, padding is not
+        # zeros are samples, padding is not
+        assert not torch.allclose(student(batch)[2], together[2], atol=1e-2)
 
 
 def test_mantis_v2_takes_the_layer_and_tokens_its_config_names(tmp_path: Path) -> None:

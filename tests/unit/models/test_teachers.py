@@ -64,9 +64,8 @@ def test_a_classifier_s_checkpoint_serves_as_its_encoder(tmp_path: Path, golden:
     model.save_pretrained(folder)
     pixels = torch.randn(2, 16, 3, 32, 32)
     with torch.no_grad():
-        expected = model.videomae(pixels).last_hidden_state.mean(
-            dim=1
-        )  # the classifier's own norm takes no part
+        # the classifier's own norm takes no part
+        expected = model.videomae(pixels).last_hidden_state.mean(dim=1)
     torch.testing.assert_close(load_teacher(folder).encode(pixels), expected)
 
 
