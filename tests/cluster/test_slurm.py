@@ -20,10 +20,11 @@ from tests.project import ROOT, Project, tiny_config
 pytestmark = [pytest.mark.cluster, pytest.mark.workflow]
 
 SLURM = ["--workflow-profile", str(ROOT / "profiles/slurm")]
+THREADS = ["--max-threads", "2"]  # what the local run has
 # no accounting here, and short jobs: what the profile's SITE lines would say on this machine
-SLURM += ["--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1"]
+SLURM += [*THREADS, "--slurm-status-command", "squeue", "--slurm-init-seconds-before-status-checks", "1"]
 SLURM += ["--latency-wait", "5"]
-GENERIC = ["--workflow-profile", str(ROOT / "profiles/cluster-generic"), "--latency-wait", "5"]
+GENERIC = ["--workflow-profile", str(ROOT / "profiles/cluster-generic"), *THREADS, "--latency-wait", "5"]
 STATUS = ROOT / "profiles/cluster-generic/status.sh"
 GPU_RULES = {"encode_video", "distill", "extract_features"}
 

@@ -16,7 +16,7 @@ rule distill:
         "results/benchmarks/distill/{experiment}-seed{seed}.tsv"
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: 4
     resources:
         mem_mb=4000,
         runtime=1440,

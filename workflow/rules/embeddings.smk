@@ -14,7 +14,7 @@ rule encode_video:
         "results/benchmarks/encode_video/{dataset}-{teacher}-{shard}.tsv"
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: 8  # at most: they decode ahead of the teacher
     resources:
         mem_mb=4000,
         runtime=720,

@@ -16,7 +16,7 @@ rule extract_features:
         "results/benchmarks/extract_features/{experiment}-seed{seed}-{dataset}.tsv"
     conda:
         "../../environment.yml"
-    threads: 2
+    threads: 4
     resources:
         mem_mb=4000,
         runtime=240,
