@@ -47,6 +47,7 @@ HEADS: Final = {"student": "student_projection", "teacher": "teacher_projection"
 """What a student may be trained with, and the name of its weights: projections to one width; classes."""
 CLASSES: Final = "classes.json"
 RIDGE_WINDOWS: Final = 10_000  # that MiniRocket learns from at most
+MAPPED_ROWS: Final = 256  # of the store at once: with a scattered row come 64 kB of its neighbours
 
 Indices = NDArray[np.int64]
 
@@ -231,7 +232,9 @@ class TeacherTargets:
 
     def __getitem__(self, clips: Tensor) -> Tensor:
         """Targets (B, d) of train clips (B,)."""
-        embeddings = mapped(self._store)[self._rows[clips.numpy()]]
+        rows = self._rows[clips.numpy()]
+        blocks = np.split(rows, range(MAPPED_ROWS, len(rows), MAPPED_ROWS))
+        embeddings = np.concatenate([mapped(self._store)[block] for block in blocks])
         return project_teacher(torch.from_numpy(embeddings), self._head)
 
 
