@@ -5,7 +5,7 @@
 # make paper-plan   what repeating every published figure would cost           (RATES=FILE: rates measured elsewhere)
 # make fuzz   give the readers what nobody would write                        (FUZZ_MINUTES=30)
 # make bench  measure each stage against its limit, into docs/               (LINES="svm noop" for some of them)
-# make benchmark-learning   does distillation teach? 5 seeds in two worlds, into docs/benchmarks.md (1.5 hours)
+# make benchmark-learning   does distillation teach? 5 seeds in two worlds, into docs/benchmarks.md (an hour)
 # make docs   write the list of keys in config/README.md anew
 # make lock   write requirements.lock anew from pyproject.toml
 

@@ -19,7 +19,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from comodo.config import Config, ExperimentSettings, load
+from comodo.config import Config, load
 from comodo.report import collect, differences
 
 BEGIN = "<!-- learning: written by make benchmark-learning -->"
@@ -84,12 +84,7 @@ def measured(folder: Path, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
 def objective(settings: Mapping[str, Any]) -> str:
     """What an experiment's student learned by, in one word."""
     if settings["objective"] == "comodo" and settings["projection"] == "pca":
-        return "comodo-pca"
-    if settings["objective"] == "comodo" and settings["student_head"] == "linear":
-        return "comodo-linear"
-    usual = ExperimentSettings.model_fields["student_temperature"].default
-    if settings["objective"] == "comodo" and settings["student_temperature"] != usual:
-        return "comodo-soft"
+        return "comodo-warm"
     return "frozen" if settings["objective"] == "none" else str(settings["objective"])
 
 
