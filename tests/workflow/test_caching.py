@@ -50,6 +50,15 @@ def test_second_teacher_reruns_encode_for_it_only(finished: Project, config: dic
     assert finished.plan(config) == plus(expected, DISTILLED, TEACHER_EVALUATED)
 
 
+def test_how_a_teacher_looks_at_clips_leaves_its_weights_alone(
+    finished: Project, config: dict[str, Any]
+) -> None:
+    config["teachers"]["small"] = {**TEACHER, "precision": "bfloat16", "flip": 0.5, "n_frames": 4}
+    plan = finished.plan(config)
+    assert plan["encode_video"] == 2
+    assert "make_teacher" not in plan
+
+
 def test_experiments_with_one_teacher_share_its_store(finished: Project, config: dict[str, Any]) -> None:
     config["students"]["other"] = {**STUDENT, "reduction": "mean"}
     config["experiments"]["second"] = {"student": "other", "teacher_temperature": 0.2}

@@ -38,7 +38,9 @@ rule make_teacher:
         runtime=60,
     params:
         version=VERSIONS["make_teacher"],
-        settings=lambda wildcards: teacher_of(wildcards).model_dump(mode="json", exclude={"batch_size"}),
+        settings=lambda wildcards: teacher_of(wildcards).model_dump(
+            mode="json", include={"architecture", "architecture_config", "seed", "pretraining"}
+        ),
     message:
         "Making teacher {wildcards.teacher}"
     script:
