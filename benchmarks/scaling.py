@@ -125,6 +125,7 @@ def document(figures: dict[str, Any]) -> str:
             ]
         )
     tflops, svm = GPU_FLOPS / 1e12, _time(r["svm_core_s"])
+    small = r["small_video_bytes_per_s"] * 8 / 1000
     cpu = f"{figures['machine']['cores']} cores of {figures['machine']['cpu']}"
     return f"""# Scale
 
@@ -136,7 +137,7 @@ teacher is VideoMAE-base, the student Mantis-8M, {EPOCHS} epochs, 70 % of the cl
 
 {tabulate(disk, DISK, "github")}
 
-Small video is measured on the bench's own scene, {r["small_video_bytes_per_s"] * 8e-3:.0f} kbit/s; three short GoPro files make 280 to 560.
+Small video is measured on the bench's own scene, {small:.0f} kbit/s; three short GoPro files make 280 to 560.
 
 ## Work
 
