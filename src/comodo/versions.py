@@ -14,7 +14,7 @@ VERSIONS: Final = {
     "make_teacher": 2,
     "index_recordings": 1,
     "extract_clips": 2,
-    "preprocess_imu": 1,
+    "preprocess_imu": 2,
     "pair_clips": 1,
     "report_quality": 1,
     "merge_clips": 1,

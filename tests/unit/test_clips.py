@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import comodo
@@ -521,6 +521,7 @@ def test_a_whole_recording_is_paired_only_where_both_run(tmp_path: Path, case: A
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(recordings_in_time(), st.integers(0, 10**6))
+@example((-1.6 + np.arange(0, 7, 0.01), [], 1.0, 1.0), 220)
 def test_shifting_all_clocks_changes_nothing(tmp_path: Path, case: Any, steps: int) -> None:
     """A recording cut out of a longer file is the recording alone, wherever it lies in the file."""
     time, _, duration, _ = case

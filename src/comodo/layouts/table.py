@@ -42,6 +42,7 @@ COLUMNS = ("recording", "split", "label", "video", "imu")
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 LATEST_S = 1e7  # of a cut: no recording is four months long
 MARGIN_S = 0.1  # of IMU around a recording that is cut out of a longer file
+ROUNDING_S = 1e-6  # a sample at the margin's edge is taken wherever it lies in the file
 
 
 class Table:
@@ -191,15 +192,10 @@ def _end(recording: Recording) -> float:
 
 def _cut(samples: ImuSamples, start: float, end: float) -> ImuSamples:
     """Keep [start, end) with a margin, which interpolation at the ends needs, and count time from `start`."""
-    accel, gyro = (
-        (time >= start - MARGIN_S) & (time < end + MARGIN_S) for time in (samples.accel_t, samples.gyro_t)
-    )
-    return ImuSamples(
-        accel_t=samples.accel_t[accel] - start,
-        accel=samples.accel[:, accel],
-        gyro_t=samples.gyro_t[gyro] - start,
-        gyro=samples.gyro[:, gyro],
-    )
+    accel_t, gyro_t = samples.accel_t - start, samples.gyro_t - start
+    margin = MARGIN_S + ROUNDING_S
+    accel, gyro = ((time >= -margin) & (time < end - start + margin) for time in (accel_t, gyro_t))
+    return ImuSamples(accel_t[accel], samples.accel[:, accel], gyro_t[gyro], samples.gyro[:, gyro])
 
 
 def _read_camera(path: Path) -> ImuSamples:
