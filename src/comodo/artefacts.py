@@ -148,9 +148,8 @@ CHECKED: Final[dict[str, Any]] = {"fletcher32": True}
 
 def write_array(group: h5py.Group, name: str, values: NDArray[Any]) -> None:
     """Write an array whose chunks carry checksums."""
-    group.create_dataset(
-        name, data=values, chunks=True if values.size else None, **(CHECKED if values.size else {})
-    )
+    checked = {"chunks": True, **CHECKED} if values.size else {}
+    group.create_dataset(name, data=values, **checked)
 
 
 def write_texts(group: h5py.Group, name: str, texts: Iterable[str]) -> None:

@@ -39,7 +39,7 @@ from comodo.models.projection import named_seed, principal_components, seeded
 from comodo.objectives import ComodoLoss, InfoNCELoss, L2Loss
 from comodo.queue import initial_queue_indices
 from comodo.sampling import draw_clips, draw_labels
-from comodo.store import clips_digest, mapped, open_store
+from comodo.store import clips_digest, mapped, open_store, read_embeddings
 from comodo.training import Targets, train_distillation
 from comodo.windows import ImuWindows, embed
 
@@ -47,7 +47,6 @@ HEADS: Final = {"student": "student_projection", "teacher": "teacher_projection"
 """What a student may be trained with, and the name of its weights: projections to one width; classes."""
 CLASSES: Final = "classes.json"
 RIDGE_WINDOWS: Final = 10_000  # that MiniRocket learns from at most
-MAPPED_ROWS: Final = 256  # of the store at once: with a scattered row come 64 kB of its neighbours
 
 Indices = NDArray[np.int64]
 
@@ -232,9 +231,7 @@ class TeacherTargets:
 
     def __getitem__(self, clips: Tensor) -> Tensor:
         """Targets (B, d) of train clips (B,)."""
-        rows = self._rows[clips.numpy()]
-        blocks = np.split(rows, range(MAPPED_ROWS, len(rows), MAPPED_ROWS))
-        embeddings = np.concatenate([mapped(self._store)[block] for block in blocks])
+        embeddings = read_embeddings(self._store, self._rows[clips.numpy()])
         return project_teacher(torch.from_numpy(embeddings), self._head)
 
 

@@ -33,6 +33,7 @@ from comodo.artefacts import DamageError, create_hdf5, open_hdf5, write_texts
 
 TEXT_COLUMNS = ("clip", "label", "split")
 BLOCK = 4096  # rows read at once
+MAPPED_ROWS = 256  # rows mapped at once: with a scattered row come 64 kB of its neighbours
 IDENTITY_COLUMNS = ["clip", "label", "split", "start_s", "end_s", "first_frame", "n_frames"]
 
 
@@ -108,7 +109,7 @@ def mapped(file: h5py.File) -> NDArray[np.float32]:
     """The embeddings (N, D) of an open store as a read-only memory map: a random batch costs its own rows only.
 
     HDF5 finds scattered rows about ten times slower; the array lies in one piece, so the map can do without. What was
-    read counts as this process's memory as long as the array lives: map anew for each batch where many follow.
+    read counts as this process's memory as long as the array lives.
 
     Raises:
         StoreError: when the store is empty, or its array in pieces (written by something else).
@@ -119,6 +120,12 @@ def mapped(file: h5py.File) -> NDArray[np.float32]:
         raise StoreError(f"{file.filename}: the embeddings do not lie in one piece: delete it and run again")
     pages = mmap.mmap(file.id.get_vfd_handle(), 0, access=mmap.ACCESS_READ)
     return np.ndarray(embeddings.shape, np.float32, pages, offset)
+
+
+def read_embeddings(file: h5py.File, rows: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Rows (n, D) of the embeddings of an open store, mapped anew for each block of them: the map keeps no memory."""
+    blocks = np.split(rows, range(MAPPED_ROWS, len(rows), MAPPED_ROWS))
+    return np.concatenate([mapped(file)[block] for block in blocks])
 
 
 def read_made_by(file: h5py.File) -> dict[str, Any]:

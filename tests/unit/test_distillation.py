@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import torch
 
-from comodo import distillation
+from comodo import distillation, store
 from comodo.anchors import select_anchors
 from comodo.config import ExperimentSettings, StudentSettings
 from comodo.store import StoreError, open_store, write_store
@@ -69,7 +69,7 @@ def test_a_store_of_other_clips_is_refused(tmp_path: Path) -> None:
 def test_targets_keep_nothing_of_the_store_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_inputs(tmp_path)
     rows = np.array([3, 1, 7])
-    monkeypatch.setattr(distillation, "MAPPED_ROWS", 1)
+    monkeypatch.setattr(store, "MAPPED_ROWS", 1)
     with open_store(tmp_path / "store.h5") as file:
         targets = distillation.TeacherTargets(file, rows, torch.nn.Identity())
         found = targets[torch.tensor([2, 0])]
