@@ -73,7 +73,7 @@ bench: .venv/installed
 	$(BIN)/python -m benchmarks $(LINES)
 
 docs: .venv/installed
-	$(BIN)/python -m comodo.schema
+	$(BIN)/python -m comodo.config.reference
 
 # torch is pinned without its CUDA packages: what it needs depends on the machine, so pip resolves that.
 lock:

@@ -16,9 +16,10 @@ RECORDINGS = 3
 def preprocess(bench: Bench) -> list[Row]:
     """Ego4D's csv files resampled and written, against pandas merely reading them."""
     from comodo.config import DatasetSettings
-    from comodo.imu import preprocess as resampled
-    from comodo.imu import write_imu_shard
-    from comodo.layouts import Recording, open_layout
+    from comodo.layouts.opening import open_layout
+    from comodo.layouts.types import Recording
+    from comodo.recordings.imu_shard import preprocess as resampled
+    from comodo.recordings.imu_shard import write_imu_shard
 
     root = bench.folder / "Ego4D"
     settings = DatasetSettings(layout="ego4d", root=str(root))

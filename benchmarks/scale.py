@@ -95,8 +95,8 @@ def _clip_table(n_clips: int, folder: Path) -> pd.DataFrame:
 
 
 def _build(n_clips: int, folder: str) -> None:
-    from comodo.artefacts import write_table
-    from comodo.store import write_store
+    from comodo.embeddings.store import write_store
+    from comodo.storage.artefacts import write_table
 
     work = Path(folder) / str(n_clips)
     work.mkdir(exist_ok=True)
@@ -113,8 +113,8 @@ def _build(n_clips: int, folder: str) -> None:
 
 
 def _merge(n_clips: int, folder: str) -> None:
-    from comodo.artefacts import read_table
-    from comodo.store import merge_stores
+    from comodo.embeddings.store import merge_stores
+    from comodo.storage.artefacts import read_table
 
     work = Path(folder) / str(n_clips)
     table = read_table(work / "clips.parquet")
@@ -123,10 +123,10 @@ def _merge(n_clips: int, folder: str) -> None:
 
 def _train(n_clips: int, folder: str) -> None:
     """Distil for `TRAINED_S` seconds of an epoch."""
-    from comodo.anchors import select_anchors
-    from comodo.artefacts import read_table
     from comodo.config import ExperimentSettings, StudentSettings
-    from comodo.distillation import distill
+    from comodo.distill.experiment import distill
+    from comodo.embeddings.anchors import select_anchors
+    from comodo.storage.artefacts import read_table
 
     work = Path(folder) / str(n_clips)
     select_anchors(work / "store.h5", work / "anchors.h5")

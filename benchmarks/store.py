@@ -15,7 +15,7 @@ ROWS, WIDTH, BATCH, BATCHES = 1_000_000, 768, 128, 200
 
 def batches(bench: Bench) -> list[Row]:
     """Random batches out of a million embeddings, against numpy's memory map of the same array."""
-    from comodo.store import mapped, write_store
+    from comodo.embeddings.store import mapped, write_store
 
     if shutil.disk_usage(bench.folder).free < 8e9:
         raise Skipped("this needs 8 GB of disk")

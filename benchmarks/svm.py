@@ -29,7 +29,7 @@ def search(bench: Bench) -> list[Row]:
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
 
-    from comodo.evaluation import C_GRID, fit_svm
+    from comodo.evaluate.svm import C_GRID, fit_svm
 
     rows, labels = blobs(2000, 1536, 8)
     fit_svm(rows[:200], labels[:200])  # whatever is imported late
@@ -60,7 +60,7 @@ def search(bench: Bench) -> list[Row]:
 
 def large(bench: Bench) -> list[Row]:
     """The full size: 10,000 windows of MOMENT's width; once, as it takes minutes."""
-    from comodo.evaluation import fit_svm
+    from comodo.evaluate.svm import fit_svm
 
     rows, labels = blobs(10_000, 3072, 32)
     took = seconds(lambda: fit_svm(rows, labels, threads=bench.cores))

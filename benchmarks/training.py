@@ -15,13 +15,16 @@ import pandas as pd
 import torch
 
 from benchmarks.measure import Bench, Row, Skipped, compare, in_turn, seconds
+from comodo.clips.imu_windows import ImuWindows
 from comodo.config import ExperimentSettings
-from comodo.devices import autocast, use_device
-from comodo.imu import ImuSignal, write_imu_shard
-from comodo.layouts import Recording
-from comodo.models import Student, new_head, new_student
-from comodo.objectives import ComodoLoss
-from comodo.windows import ImuWindows
+from comodo.jobs.devices import autocast, use_device
+from comodo.layouts.types import Recording
+from comodo.models.heads import new_head
+from comodo.models.student import Student
+from comodo.models.students import new_student
+from comodo.objectives.comodo import ComodoLoss
+from comodo.recordings.imu_shard import write_imu_shard
+from comodo.recordings.signal import ImuSignal
 
 BATCH, DIM = 128, 128
 SMALL_MANTIS = {"seq_len": 64, "num_patches": 8, "hidden_dim": 16, "transf_depth": 1, "transf_num_heads": 2}
@@ -95,7 +98,7 @@ def gpu(bench: Bench) -> list[Row]:
 
 
 def _step(bench: Bench, device: str, precision: str) -> Row:
-    from comodo.training import train_distillation
+    from comodo.distill.loop import train_distillation
 
     use_device(bench.cores)
     clips = imu_shard(bench.folder / "imu.h5", 8, 16 * 60)
@@ -188,8 +191,8 @@ def queue(bench: Bench) -> list[Row]:
 
 def features(bench: Bench) -> list[Row]:
     """Features of windows on disk, written to disk, against the forward pass alone."""
-    from comodo.distillation import save_distilled
-    from comodo.features import extract_features
+    from comodo.evaluate.features import extract_features
+    from comodo.models.distilled import save_distilled
 
     use_device(bench.cores)
     clips = imu_shard(bench.folder / "imu.h5", 4, 5 * 64)
@@ -246,10 +249,10 @@ def peak_of(recordings: int, epochs: int, folder: str) -> None:
     """Distil a small student from `recordings` × 400 clips; print this process' peak memory, GB."""
     import shutil
 
-    from comodo.anchors import select_anchors
     from comodo.config import StudentSettings
-    from comodo.distillation import distill
-    from comodo.store import write_store
+    from comodo.distill.experiment import distill
+    from comodo.embeddings.anchors import select_anchors
+    from comodo.embeddings.store import write_store
 
     work = Path(folder) / f"peak-{recordings}"
     shutil.rmtree(work, ignore_errors=True)

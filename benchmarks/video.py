@@ -46,7 +46,7 @@ def write_video(
 
 def extract(bench: Bench) -> list[Row]:
     """Full-HD footage into small video: as many files at a time as there are cores, by either program."""
-    from comodo.video import extract as extract_one
+    from comodo.recordings.small_video import extract as extract_one
 
     seconds = 12
     source = write_video(bench.folder / "0.mp4", seconds, 1920, 1080, 30, 8_000_000)
@@ -101,7 +101,7 @@ def frames(bench: Bench) -> list[Row]:
     """A teacher's frames of each clip of a small video, against decoding the video once from end to end."""
     import decord
 
-    from comodo.encoding import RUN, read_clips
+    from comodo.embeddings.encode import RUN, read_clips
 
     raw = write_video(bench.folder / "raw.mp4", 300, 256, 256, FPS)
     video = _extracted(raw, bench.folder / "video" / "a.mp4", 224)
@@ -155,9 +155,9 @@ def _encode(
 ) -> Row:
     import torch
 
-    from comodo.devices import use_device
-    from comodo.encoding import encode_clips
-    from comodo.models import load_teacher
+    from comodo.embeddings.encode import encode_clips
+    from comodo.jobs.devices import use_device
+    from comodo.models.teachers import load_teacher
 
     use_device(bench.cores)
     folder = write_teacher(bench.folder / f"teacher-{size}", size)
@@ -205,7 +205,7 @@ def gpu(bench: Bench) -> list[Row]:
 
 
 def _read_all(clips: pd.DataFrame, video: Path, workers: int) -> None:
-    from comodo.encoding import read_clips
+    from comodo.embeddings.encode import read_clips
 
     runs = [list(own.itertuples(index=False)) for _, own in clips.groupby("recording")]
     with ThreadPoolExecutor(workers) as pool:
@@ -259,7 +259,7 @@ def clip_table(recordings: list[str], seconds: int) -> pd.DataFrame:
 
 
 def _extracted(raw: Path, target: Path, size: int) -> Path:
-    from comodo.video import extract as extract_one
+    from comodo.recordings.small_video import extract as extract_one
 
     target.parent.mkdir(exist_ok=True)
     extract_one(raw, target, FPS, size, CLIP_FRAMES, 18)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.project import ROOT, Project, tiny_config
+from tests.support.project import ROOT, Project, tiny_config
 
 
 @pytest.fixture(scope="session")

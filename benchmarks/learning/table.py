@@ -20,7 +20,7 @@ import pandas as pd
 import yaml
 
 from comodo.config import Config, load
-from comodo.report import collect, differences
+from comodo.report.tables import collect, differences
 
 BEGIN = "<!-- learning: written by make benchmark-learning -->"
 END = "<!-- learning: end -->"

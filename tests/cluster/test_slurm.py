@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.slurm import Slurm
-from tests.compare import artefacts, differences
 from tests.crash.faults import Run, duration, outputs, remove
-from tests.project import ROOT, Project, tiny_config
+from tests.support.compare import artefacts, differences
+from tests.support.project import ROOT, Project, tiny_config
 
 pytestmark = [pytest.mark.cluster, pytest.mark.workflow]
 

@@ -15,7 +15,7 @@ from typing import Self
 
 import psutil
 
-from tests.project import Project, tiny_config
+from tests.support.project import Project, tiny_config
 
 SHARDS = (0, 1)
 DATA = "results/tiny"

@@ -18,10 +18,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.compare import artefacts, differences
 from tests.crash.conftest import Matrix
 from tests.crash.faults import STAGES, Run, duration, kill, leftovers, moments, orphans, outputs, remove
-from tests.project import Project, tiny_config
+from tests.support.compare import artefacts, differences
+from tests.support.project import Project, tiny_config
 
 pytestmark = [pytest.mark.crash, pytest.mark.workflow]
 

@@ -22,12 +22,16 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.writers import EGO4D_HEADER, ego4d_lines, take, write_splits, write_video
+from tests.support.writers import EGO4D_HEADER, ego4d_lines, take, write_splits, write_video
 
 from comodo.config import SPLITS, ConfigError, DatasetSettings, load
-from comodo.imu import resample, resample_reference
-from comodo.layouts import ImuError, Layout, LayoutError, Recording, open_layout, read_split_files
-from comodo.video import VideoError, extract, probe
+from comodo.layouts.opening import open_layout
+from comodo.layouts.split_files import read_split_files
+from comodo.layouts.types import ImuError, Layout, LayoutError, Recording
+from comodo.recordings.resample import resample
+from comodo.recordings.resample_reference import resample_reference
+from comodo.recordings.small_video import extract
+from comodo.recordings.video_source import VideoError, probe
 
 pytestmark = pytest.mark.fuzz
 

@@ -18,12 +18,13 @@ import h5py
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tests.writers import take, write_splits, write_takes, write_video
+from tests.support.writers import take, write_splits, write_takes, write_video
 
-from comodo.artefacts import CHECKED, DamageError, open_hdf5
 from comodo.config import DatasetSettings
-from comodo.layouts import LayoutError, open_layout
-from comodo.video import extract
+from comodo.layouts.opening import open_layout
+from comodo.layouts.types import LayoutError
+from comodo.recordings.small_video import extract
+from comodo.storage.artefacts import CHECKED, DamageError, open_hdf5
 
 ROOT = Path(__file__).parents[2]
 MB = 1 << 20
@@ -35,8 +36,10 @@ import resource
 from pathlib import Path
 import h5py, numpy, pandas, pyarrow.csv
 from comodo.config import DatasetSettings
-from comodo.layouts import Recording, open_layout, read_split_files
-from comodo import imu, store, video
+from comodo.embeddings import store
+from comodo.layouts import Recording, open_layout
+from comodo.layouts.split_files import read_split_files
+from comodo.recordings import resample, video_source
 def layout(kind, **more):
     return open_layout("x", DatasetSettings.model_validate({"layout": kind, "root": ".", **more}))
 def recording(path):
@@ -129,10 +132,10 @@ BOMBS: dict[str, tuple[Callable[[Path], object], str, str, int]] = {
         'layout("ego4d").read_imu(recording("a.npy"))', "ImuError .*a.npy is not an array", 20,
     ),
     "timestamps far apart": (
-        lambda f: sparse_imu(f / "a.csv"), f"imu.resample({READ_CSV})", "spread 4.* samples over .* hours", 200,
+        lambda f: sparse_imu(f / "a.csv"), f"resample.resample({READ_CSV})", "spread 4.* samples over .* hours", 200,
     ),
     "png of 256 MB named mp4": (
-        lambda f: write_png(f / "a.mp4", 16000), 'video.probe(Path("a.mp4"))', "VideoError", 100,
+        lambda f: write_png(f / "a.mp4", 16000), 'video_source.probe(Path("a.mp4"))', "VideoError", 100,
     ),
     "HDF5 of absurd shapes": (
         lambda f: write_absurd_hdf5(f / "a.h5"),
@@ -156,7 +159,7 @@ def test_refused_in_bounded_memory(name: str, tmp_path: Path) -> None:
 def test_large_sound_files_are_no_bombs(tmp_path: Path) -> None:
     """A picture of 8K and an array of any length are read."""
     write_png(tmp_path / "a.mp4", 7680)
-    said, _ = refused('print(video.probe(Path("a.mp4")).width)', tmp_path)
+    said, _ = refused('print(video_source.probe(Path("a.mp4")).width)', tmp_path)
     assert said == "7680"
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file.create_dataset("x", data=np.zeros((1000, 1000), np.float32), chunks=True, **CHECKED)
@@ -184,11 +187,11 @@ def test_a_jump_of_years_in_the_time_of_a_video(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [0, 8, 1 << 40, 2**64 - 1])
 def test_safetensors_with_a_wrong_header(length: int, tmp_path: Path) -> None:
     """Of a checkpoint from elsewhere, which has no list of digests."""
-    from tests.unit.test_storage_faults import MANTIS
+    from tests.support.project import STUDENT
 
-    from comodo.models import load_student, new_student, save_student
+    from comodo.models.students import load_student, new_student, save_student
 
-    save_student(new_student("mantis", MANTIS, seed=0), tmp_path / "s")
+    save_student(new_student("mantis", STUDENT["architecture_config"], seed=0), tmp_path / "s")
     path = tmp_path / "s/model.safetensors"
     path.write_bytes(struct.pack("<Q", length) + path.read_bytes()[8:])
     with pytest.raises(ValueError, match=r"model\.safetensors"):
@@ -206,7 +209,8 @@ def test_paths_in_takes_json_are_read_and_never_written(tmp_path: Path) -> None:
     settings = DatasetSettings.model_validate(
         {"layout": "egoexo4d", "root": str(root), "video": {"size": 32}}
     )
-    from comodo.preparation import extract_shard, preprocess_shard
+    from comodo.recordings.imu_shard import preprocess_shard
+    from comodo.recordings.small_video import extract_shard
 
     recordings = open_layout("x", settings).recordings()
     out = tmp_path / "results"

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.writers import write_splits
+from tests.support.writers import write_splits
 
 from comodo.config import ConfigError, load
-from comodo.jobs import job_log
-from comodo.layouts import ImuError, LayoutError, read_split_files
+from comodo.jobs.log import job_log
+from comodo.layouts.split_files import read_split_files
+from comodo.layouts.types import ImuError, LayoutError
+from comodo.recordings.video_source import VideoError
 from comodo.text import for_people, inert, inert_line
-from comodo.video import VideoError
 
 CLEAR_SCREEN = "\x1b[2J\x1b]0;title\x07"
 HOSTILE = [

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.project import STUDENT, TEACHER, Project, tiny_config
+from tests.support.project import STUDENT, TEACHER, Project, tiny_config
 
 pytestmark = pytest.mark.workflow
 

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from tests.project import ROOT, Project
+from tests.support.project import ROOT, Project
 
 pytestmark = [pytest.mark.workflow, pytest.mark.realdata]
 

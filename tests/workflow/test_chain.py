@@ -11,9 +11,9 @@ import pandas as pd
 import pytest
 
 from comodo.config import load
-from comodo.report import COLUMNS
-from comodo.store import open_store, read_made_by
-from tests.project import Project, tiny_config
+from comodo.embeddings.store import open_store, read_made_by
+from comodo.report.tables import COLUMNS
+from tests.support.project import Project, tiny_config
 
 pytestmark = pytest.mark.workflow
 
@@ -90,7 +90,7 @@ def test_history_follows_the_epochs(finished: Project) -> None:
 def test_distilled_student_loads_by_itself(finished: Project) -> None:
     import torch
 
-    from comodo.models import load_student
+    from comodo.models.students import load_student
 
     student = load_student(finished.folder / "results/experiments/comodo/seed42/student")
     settings = load(tiny_config()).students["small"]

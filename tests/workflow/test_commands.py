@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import yaml
 
-from comodo.cli import main
-from tests.writers import ego4d_lines, motion, write_ego4d_imu, write_splits, write_video
+from comodo.commands.cli import main
+from tests.support.writers import ego4d_lines, motion, write_ego4d_imu, write_splits, write_video
 
 pytestmark = pytest.mark.workflow
 

@@ -12,7 +12,7 @@ import h5py
 import pyarrow.parquet as pq
 import pytest
 
-from tests.project import Project, tiny_config
+from tests.support.project import Project, tiny_config
 
 pytestmark = pytest.mark.workflow
 

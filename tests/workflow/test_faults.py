@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from tests.project import ROOT, SNAKEMAKE, Project, tiny_config
+from tests.support.project import ROOT, SNAKEMAKE, Project, tiny_config
 
 pytestmark = pytest.mark.workflow
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from comodo.imu import read_window
-from tests.project import STUDENT, Project, tiny_config
-from tests.writers import motion
+from comodo.recordings.imu_shard import read_window
+from tests.support.project import STUDENT, Project, tiny_config
+from tests.support.writers import motion
 
 pytestmark = pytest.mark.workflow
 

@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from comodo.imu import read_window
-from tests.project import STUDENT, TEACHER, Project
-from tests.writers import (
+from comodo.recordings.imu_shard import read_window
+from tests.support.project import STUDENT, TEACHER, Project
+from tests.support.writers import (
     ego4d_lines,
     motion,
     write_ego4d_imu,

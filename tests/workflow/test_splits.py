@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.project import Project, tiny_config
+from tests.support.project import Project, tiny_config
 
 pytestmark = pytest.mark.workflow
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.compare import artefacts, differences
-from tests.project import Project, tiny_config
+from tests.support.compare import artefacts, differences
+from tests.support.project import Project, tiny_config
 
 pytestmark = pytest.mark.workflow
 

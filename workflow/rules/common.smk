@@ -2,13 +2,13 @@
 import re
 from pathlib import Path
 
-from comodo.config import SPLITS, ConfigError, load
-from comodo.layouts import LayoutError
-from comodo.published import TABLE as PUBLISHED_FIGURES
-from comodo.published import candidates
-from comodo.raw import folder_state, labelled_state, raw_state
-from comodo.splits import PUBLISHED
-from comodo.versions import VERSIONS
+from comodo.config import ConfigError, SPLITS, load
+from comodo.layouts.types import LayoutError
+from comodo.report.published import TABLE as PUBLISHED_FIGURES
+from comodo.report.published import candidates
+from comodo.recordings.raw import folder_state, labelled_state, raw_state
+from comodo.recordings.published_splits import PUBLISHED
+from comodo.jobs.versions import VERSIONS
 
 try:
     CONFIG = load(config)

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from comodo.artefacts import read_table
 from comodo.config import ExperimentSettings, StudentSettings
-from comodo.distillation import distill
-from comodo.jobs import job_log, optional_path
+from comodo.distill.experiment import distill
+from comodo.jobs.log import job_log, optional_path
+from comodo.storage.artefacts import read_table
 
 with job_log(snakemake.log[0]):
     distill(

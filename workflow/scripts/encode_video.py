@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from comodo.artefacts import read_table
 from comodo.config import TeacherSettings
-from comodo.encoding import encode_shard
-from comodo.jobs import job_log, optional_path
+from comodo.embeddings.encode import encode_shard
+from comodo.jobs.log import job_log, optional_path
+from comodo.storage.artefacts import read_table
 
 with job_log(snakemake.log[0]):
     encode_shard(

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from comodo.features import score_head
-from comodo.files import write_json
-from comodo.jobs import job_log
+from comodo.evaluate.head import score_head
+from comodo.jobs.log import job_log
+from comodo.storage.files import write_json
 
 with job_log(snakemake.log[0]):
     scores = score_head(Path(snakemake.input.features), snakemake.params.labels_per_class)

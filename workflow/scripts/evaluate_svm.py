@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from comodo.config import EvaluationSettings
-from comodo.evaluation import score_svm
-from comodo.files import write_json
-from comodo.jobs import job_log
+from comodo.evaluate.svm import score_svm
+from comodo.jobs.log import job_log
+from comodo.storage.files import write_json
 
 with job_log(snakemake.log[0]):
     settings = EvaluationSettings.model_validate(snakemake.params.settings)

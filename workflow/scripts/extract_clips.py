@@ -2,12 +2,12 @@
 
 from pathlib import Path
 
-from comodo.artefacts import write_table
 from comodo.config import DatasetSettings
-from comodo.files import atomic
-from comodo.jobs import job_log
-from comodo.preparation import extract_shard
-from comodo.raw import recordings_of
+from comodo.jobs.log import job_log
+from comodo.recordings.raw import recordings_of
+from comodo.recordings.small_video import extract_shard
+from comodo.storage.artefacts import write_table
+from comodo.storage.files import atomic
 
 with job_log(snakemake.log[0]):
     settings = DatasetSettings.model_validate(snakemake.params.settings)

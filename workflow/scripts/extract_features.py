@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from comodo.artefacts import read_table
-from comodo.features import extract_features
-from comodo.jobs import job_log, optional_path
+from comodo.evaluate.features import extract_features
+from comodo.jobs.log import job_log, optional_path
+from comodo.storage.artefacts import read_table
 
 with job_log(snakemake.log[0]):
     extract_features(

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from comodo.features import extract_teacher_features
-from comodo.jobs import job_log
+from comodo.evaluate.features import extract_teacher_features
+from comodo.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
     extract_teacher_features(

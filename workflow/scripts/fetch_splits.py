@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from comodo.jobs import job_log
-from comodo.splits import PUBLISHED, fetch
+from comodo.jobs.log import job_log
+from comodo.recordings.published_splits import PUBLISHED, fetch
 
 with job_log(snakemake.log[0]):
     names = {folder: name for name, (folder, _) in PUBLISHED.items()}

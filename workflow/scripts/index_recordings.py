@@ -3,12 +3,12 @@
 import logging
 from pathlib import Path
 
-from comodo.artefacts import write_table
 from comodo.config import DatasetSettings
-from comodo.jobs import job_log
-from comodo.preparation import index_recordings
-from comodo.raw import recordings_of
-from comodo.splits import find_leaks
+from comodo.jobs.log import job_log
+from comodo.recordings.index import index_recordings
+from comodo.recordings.leaks import find_leaks
+from comodo.recordings.raw import recordings_of
+from comodo.storage.artefacts import write_table
 
 with job_log(snakemake.log[0]) as log:
     settings = DatasetSettings.model_validate(snakemake.params.settings)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from comodo.config import TeacherSettings
-from comodo.jobs import job_log
+from comodo.jobs.log import job_log
 from comodo.simulate.teacher import pretrain_teacher
 
 with job_log(snakemake.log[0]):

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from comodo.artefacts import read_table, read_tables, write_table
-from comodo.jobs import job_log
-from comodo.preparation import check_quality, merge_clips
+from comodo.clips.quality import check_quality
+from comodo.clips.tables import merge_clips
+from comodo.jobs.log import job_log
+from comodo.storage.artefacts import read_table, read_tables, write_table
 
 with job_log(snakemake.log[0]):
     quality = pd.read_csv(snakemake.input.quality, keep_default_na=False)

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from comodo.artefacts import read_table
-from comodo.jobs import job_log
-from comodo.store import merge_stores
+from comodo.embeddings.store import merge_stores
+from comodo.jobs.log import job_log
+from comodo.storage.artefacts import read_table
 
 with job_log(snakemake.log[0]):
     clips = read_table(snakemake.input.clips)

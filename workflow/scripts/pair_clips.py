@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from comodo.artefacts import write_table
+from comodo.clips.pairing import pair_shard
 from comodo.config import DatasetSettings
-from comodo.jobs import job_log
-from comodo.preparation import pair_shard
-from comodo.raw import recordings_of
+from comodo.jobs.log import job_log
+from comodo.recordings.raw import recordings_of
+from comodo.storage.artefacts import write_table
 
 with job_log(snakemake.log[0]):
     shard = int(snakemake.wildcards.shard)

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from comodo.config import DatasetSettings
-from comodo.jobs import job_log
-from comodo.preparation import preprocess_shard
-from comodo.raw import recordings_of
+from comodo.jobs.log import job_log
+from comodo.recordings.imu_shard import preprocess_shard
+from comodo.recordings.raw import recordings_of
 
 with job_log(snakemake.log[0]):
     dataset = snakemake.wildcards.dataset

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from comodo.jobs import job_log
-from comodo.published import write_published
-from comodo.report import write_report
+from comodo.jobs.log import job_log
+from comodo.report.published import write_published
+from comodo.report.write import write_report
 
 with job_log(snakemake.log[0]):
     folder = Path(snakemake.output.accuracy).parent

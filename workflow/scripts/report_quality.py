@@ -1,9 +1,9 @@
 """Rule report_quality: every recording and every dropped window, with its reason."""
 
-from comodo.artefacts import read_table, read_tables
-from comodo.files import atomic
-from comodo.jobs import job_log
-from comodo.preparation import report_quality, summarise_quality
+from comodo.clips.quality import report_quality, summarise_quality
+from comodo.jobs.log import job_log
+from comodo.storage.artefacts import read_table, read_tables
+from comodo.storage.files import atomic
 from comodo.text import for_people
 
 with job_log(snakemake.log[0]) as log:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from comodo.anchors import select_anchors
-from comodo.jobs import job_log
+from comodo.embeddings.anchors import select_anchors
+from comodo.jobs.log import job_log
 
 with job_log(snakemake.log[0]):
     select_anchors(Path(snakemake.input.store), Path(snakemake.output.anchors))

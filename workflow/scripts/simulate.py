@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from comodo.config import DatasetSettings
-from comodo.jobs import job_log
+from comodo.jobs.log import job_log
 from comodo.simulate.dataset import write_dataset
 
 with job_log(snakemake.log[0]):

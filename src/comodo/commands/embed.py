@@ -16,7 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 from comodo.config import ConfigError, DatasetSettings
-from comodo.layouts import Recording, open_layout
+from comodo.layouts.opening import open_layout
+from comodo.layouts.types import Recording
 from comodo.text import inert
 
 LayoutName = Literal["ego4d", "egoexo4d", "uestc", "table"]
@@ -146,12 +147,14 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
     import numpy as np
     import pandas as pd
 
-    from comodo.artefacts import create_hdf5
-    from comodo.clips import REASONS, pair_clips
-    from comodo.devices import use_device
-    from comodo.imu import preprocess, write_imu_shard
-    from comodo.models import load_student
-    from comodo.windows import ImuWindows, embed
+    from comodo.clips.imu_windows import ImuWindows
+    from comodo.clips.pairing import pair_clips
+    from comodo.clips.reasons import REASONS
+    from comodo.jobs.devices import use_device
+    from comodo.models.embed import embed
+    from comodo.models.students import load_student
+    from comodo.recordings.imu_shard import preprocess, write_imu_shard
+    from comodo.storage.artefacts import create_hdf5
 
     device = use_device(threads=os.cpu_count() or 1)
     encoder = load_student(student).to(device)

@@ -10,20 +10,19 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from comodo.files import atomic
-from comodo.splits import (
+from comodo.recordings.published_splits import PUBLISHED, fetch
+from comodo.recordings.splits import (
     FRACTIONS,
-    PUBLISHED,
     Row,
     SplitsError,
     check_overwrite,
-    fetch,
     make_splits,
     read_rows,
     session_disjoint,
     session_of,
     write_split_files,
 )
+from comodo.storage.files import atomic
 
 
 def main(arguments: Sequence[str]) -> int:

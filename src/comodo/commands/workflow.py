@@ -20,7 +20,7 @@ import yaml
 
 import comodo
 from comodo.config import SPLITS, load
-from comodo.files import atomic, write_json
+from comodo.storage.files import atomic, write_json
 
 CONFIGS: Final = Path("results/commands")  # one per experiment
 RESULTS: Final = Path("results/unsupervised_result/results.json")  # as in the published repository

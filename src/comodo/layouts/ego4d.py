@@ -12,18 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from comodo.config import DatasetSettings
-from comodo.layouts import (
-    ImuSamples,
-    LayoutError,
-    Recording,
-    check_root,
-    read_imu_csv,
-    read_split_files,
-    read_text,
-    required_splits,
-    split_folder,
-)
+from comodo.layouts.imu_csv import read_imu_csv
 from comodo.layouts.processed import SUFFIX, imu_path, read_processed_imu, video_path
+from comodo.layouts.split_files import check_root, read_split_files, read_text, required_splits, split_folder
+from comodo.layouts.types import ImuSamples, LayoutError, Recording
 
 TIME = "canonical_timestamp_ms"
 COMPONENT = "component_idx"

@@ -20,18 +20,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from comodo.config import DatasetSettings
-from comodo.layouts import (
-    LONGEST_LINE,
-    ImuSamples,
-    LayoutError,
-    Recording,
-    check_root,
-    read_split_files,
-    read_text,
-    required_splits,
-    split_folder,
-)
+from comodo.layouts.imu_csv import LONGEST_LINE
 from comodo.layouts.processed import SUFFIX, imu_path, read_processed_imu, video_path
+from comodo.layouts.split_files import check_root, read_split_files, read_text, required_splits, split_folder
+from comodo.layouts.types import ImuSamples, LayoutError, Recording
 
 RGB_STREAM = "214-1"
 VIDEOS = Path("frame_aligned_videos", "downscaled", "448")

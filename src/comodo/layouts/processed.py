@@ -11,7 +11,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from comodo.layouts import ImuError, ImuSamples
+from comodo.layouts.types import ImuError, ImuSamples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -20,19 +20,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from comodo.config import SPLITS, DatasetSettings
-from comodo.layouts import (
-    LARGEST_LIST,
-    STANDARD_GRAVITY,
-    ImuError,
-    ImuSamples,
-    LayoutError,
-    Recording,
-    check_root,
-    check_splits,
-    read_imu_csv,
-    read_text,
-    required_splits,
-)
+from comodo.layouts.imu_csv import read_imu_csv
+from comodo.layouts.split_files import LARGEST_LIST, check_root, check_splits, read_text, required_splits
+from comodo.layouts.types import STANDARD_GRAVITY, ImuError, ImuSamples, LayoutError, Recording
 
 if TYPE_CHECKING:
     import numpy as np

@@ -11,17 +11,10 @@ from __future__ import annotations
 import math
 
 from comodo.config import DatasetSettings
-from comodo.layouts import (
-    STANDARD_GRAVITY,
-    ImuSamples,
-    Recording,
-    check_root,
-    read_imu_csv,
-    read_split_files,
-    required_splits,
-    split_folder,
-)
+from comodo.layouts.imu_csv import read_imu_csv
 from comodo.layouts.processed import SUFFIX, imu_path, read_processed_imu, video_path
+from comodo.layouts.split_files import check_root, read_split_files, required_splits, split_folder
+from comodo.layouts.types import STANDARD_GRAVITY, ImuSamples, Recording
 
 RATE_HZ = 25
 COLUMNS = ("0", "1", "2", "3", "4", "5")  # as `read_imu_csv` names them

@@ -11,9 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from comodo.baselines import CHANNELS
-from comodo.imu import pad_left
-from comodo.models.student import Student, check_keys, checked, keywords
+from comodo.models.baselines import CHANNELS
+from comodo.models.student import Student, check_keys, checked, keywords, pad_left
 
 
 class ChronosBoltStudent(Student):

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from comodo.baselines import CHANNELS
+from comodo.models.baselines import CHANNELS
 from comodo.models.mantis_forward import class_token, patch_tokens
 from comodo.models.student import Student, check_keys, checked, fetch, keywords, refuse_padding, stretch
 

@@ -10,8 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from comodo.imu import pad_left
-from comodo.models.student import Student, checked
+from comodo.models.student import Student, checked, pad_left
 
 
 class MomentStudent(Student):

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from comodo.baselines import CHANNELS
+from comodo.models.baselines import CHANNELS
 from comodo.text import first_line
 
 REDUCTIONS = ("concat", "mean")
@@ -129,6 +129,22 @@ def stretch(windows: Tensor, length: int) -> Tensor:
     if windows.shape[-1] == length:
         return windows
     return F.interpolate(windows, size=length, mode="linear", align_corners=False)
+
+
+def pad_left(
+    windows: Sequence[NDArray[np.float32]], min_length: int = 512
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Left-pad windows (C, T_i) with zeros to the longest, at least `min_length`.
+
+    Returns float32 (B, C, L) and the mask (B, L): 1 where there is a sample.
+    """
+    length = max(min_length, *(window.shape[1] for window in windows))
+    batch = np.zeros((len(windows), windows[0].shape[0], length), dtype=np.float32)
+    mask = np.zeros((len(windows), length), dtype=np.float32)
+    for i, window in enumerate(windows):
+        batch[i, :, length - window.shape[1] :] = window
+        mask[i, length - window.shape[1] :] = 1
+    return batch, mask
 
 
 @contextlib.contextmanager

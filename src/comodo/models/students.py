@@ -12,14 +12,19 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from comodo.artefacts import check_sums
-from comodo.files import atomic
-from comodo.models.baseline import DLinearStudent, InformerStudent, MiniRocketStudent, TimesNetStudent
+from comodo.models.baselines.students import (
+    DLinearStudent,
+    InformerStudent,
+    MiniRocketStudent,
+    TimesNetStudent,
+)
 from comodo.models.chronos import ChronosBoltStudent
 from comodo.models.mantis import MantisStudent, MantisV2Student
 from comodo.models.moment import MomentStudent
-from comodo.models.projection import named_seed, seeded
+from comodo.models.seeds import named_seed, seeded
 from comodo.models.student import Student, fetch, quiet
+from comodo.storage.artefacts import check_sums
+from comodo.storage.files import atomic
 
 __all__ = ["FAMILIES", "Student", "load_student", "new_student", "save_student"]
 

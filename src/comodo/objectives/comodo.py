@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from comodo.queue import EmbeddingQueue
+from comodo.objectives.queue import EmbeddingQueue
 
 
 class ComodoLoss(nn.Module):

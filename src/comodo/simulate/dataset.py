@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from comodo.config import SPLITS, SimulateSettings
-from comodo.files import atomic
-from comodo.jobs import end_with
-from comodo.layouts import ImuError, read_imu_csv
+from comodo.jobs.log import end_with
+from comodo.jobs.versions import VERSIONS
 from comodo.layouts.ego4d import ACCEL, GYRO, TIME
+from comodo.layouts.imu_csv import read_imu_csv
+from comodo.layouts.types import ImuError
 from comodo.simulate.scene import FAMILIES, make_scene, render
 from comodo.simulate.sensors import Imu, simulate_imu
 from comodo.simulate.trajectory import (
@@ -37,7 +38,7 @@ from comodo.simulate.trajectory import (
     simulate_trajectory,
     trajectory_from_imu,
 )
-from comodo.versions import VERSIONS
+from comodo.storage.files import atomic
 
 FAMILY_MATCHES = 0.75  # share of recordings that take place where their activity usually does
 DESCRIPTION = "simulated by comodo"  # how a folder of ours is told from real data

@@ -13,12 +13,12 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from comodo.artefacts import write_sums
-from comodo.clips import frame_indices
+from comodo.clips.windows import frame_indices
 from comodo.config import SimulateSettings, TeacherSettings
-from comodo.files import atomic
-from comodo.jobs import end_with
+from comodo.jobs.log import end_with
 from comodo.simulate.dataset import Take, film, stage, takes
+from comodo.storage.artefacts import write_sums
+from comodo.storage.files import atomic
 
 if TYPE_CHECKING:
     from torch import Generator, Tensor
@@ -119,7 +119,7 @@ def _train(
     import torch
     from torch.nn.functional import cross_entropy, normalize
 
-    from comodo.models.teachers import FAMILIES
+    from comodo.models.teacher_families import FAMILIES
 
     pretraining = settings.pretraining
     assert pretraining is not None

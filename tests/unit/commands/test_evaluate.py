@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
-from tests.writers import write_splits
+from tests.support.writers import write_splits
 
 from comodo.commands.evaluate import experiment_config, linear_head, main, parser
 from comodo.config import load

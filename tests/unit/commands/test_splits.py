@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from comodo.cli import main
-from comodo.layouts import read_split_files
-from comodo.splits import PUBLISHED
+from comodo.commands.cli import main
+from comodo.layouts.split_files import read_split_files
+from comodo.recordings.published_splits import PUBLISHED
 
 TAKES = [
     (f"{label}_{session:02}_{take}", label, split)

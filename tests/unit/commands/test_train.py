@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.writers import write_splits
+from tests.support.writers import write_splits
 
 from comodo.commands.train import SETTINGS, experiment_config, main, parser
 from comodo.config import ExperimentSettings, load

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.writers import write_splits
+from tests.support.writers import write_splits
 
 import comodo
 from comodo.commands.workflow import (

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from comodo.config import DatasetSettings
-from comodo.imu import resample
-from comodo.layouts import ImuError, LayoutError, open_layout
 from comodo.layouts.ego4d import Ego4D
+from comodo.layouts.opening import open_layout
+from comodo.layouts.types import ImuError, LayoutError
+from comodo.recordings.resample import resample
 
 HEADER = (
     "component_idx,component_timestamp_ms,canonical_timestamp_ms,gyro_x,gyro_y,gyro_z,accl_x,accl_y,accl_z"

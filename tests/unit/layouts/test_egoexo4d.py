@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.writers import take, write_splits, write_takes
+from tests.support.writers import take, write_splits, write_takes
 
-from comodo.clips import pair_clips
+from comodo.clips.pairing import pair_clips
 from comodo.config import DatasetSettings
-from comodo.imu import ImuSignal, preprocess, write_imu_shard
-from comodo.layouts import ImuError, LayoutError, fingerprint, open_layout
 from comodo.layouts.egoexo4d import EgoExo4D
+from comodo.layouts.opening import open_layout
+from comodo.layouts.types import ImuError, LayoutError
+from comodo.recordings.imu_shard import preprocess, write_imu_shard
+from comodo.recordings.raw import fingerprint
+from comodo.recordings.signal import ImuSignal
 
 SPLITS = {
     "train": ["cmu_bike01_2\tBike Repair", "sfu_dance_3_10\tDance"],

@@ -10,17 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from comodo.config import DatasetSettings, VideoSettings
-from comodo.layouts import (
-    ImuError,
-    LayoutError,
-    Recording,
-    fingerprint,
-    open_layout,
-    read_imu_csv,
-    read_split_files,
-    safe_name,
-    shard_of,
-)
+from comodo.layouts.ids import safe_name, shard_of
+from comodo.layouts.imu_csv import read_imu_csv
+from comodo.layouts.opening import open_layout
+from comodo.layouts.split_files import read_split_files
+from comodo.layouts.types import ImuError, LayoutError, Recording
+from comodo.recordings.raw import fingerprint
 
 HOSTILE = [
     "../../etc/passwd",
@@ -203,7 +198,7 @@ def test_fingerprint_survives_what_cannot_be_stated(tmp_path: Path) -> None:
 def test_fingerprint_stats_each_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(
-        "comodo.layouts.os.stat", lambda path: calls.append(path) or (_ for _ in ()).throw(OSError)
+        "comodo.recordings.raw.os.stat", lambda path: calls.append(path) or (_ for _ in ()).throw(OSError)
     )
     cuts = [Recording(str(i), "train", "x", tmp_path / "v", tmp_path / "v", start_s=i) for i in range(50)]
     fingerprint(cuts)

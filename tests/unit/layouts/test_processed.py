@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.writers import motion, write_processed_imu, write_splits, write_uestc_imu, write_video
+from tests.support.writers import motion, write_processed_imu, write_splits, write_uestc_imu, write_video
 
 from comodo.config import DatasetSettings
-from comodo.imu import resample, resample_reference
-from comodo.layouts import ImuError, open_layout
+from comodo.layouts.opening import open_layout
 from comodo.layouts.processed import read_processed_imu
+from comodo.layouts.types import ImuError
+from comodo.recordings.resample import resample
+from comodo.recordings.resample_reference import resample_reference
 
 SPLITS = {"train": ["a\twalk", "b\trun"], "val": ["c\trun"], "test": ["d\twalk"]}
 

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from comodo.config import DatasetSettings
-from comodo.layouts import ImuError, LayoutError, open_layout
+from comodo.layouts.opening import open_layout
 from comodo.layouts.table import Table, check_imu_described, spread_paused
-from comodo.raw import labelled_state
+from comodo.layouts.types import ImuError, LayoutError
+from comodo.recordings.raw import labelled_state
 
 HEADER = "recording,split,label,video,imu"
 ROWS = ["a,train,walk,a.mp4,", "b,train,fly,b.mp4,", "c,val,walk,c.mp4,", "d,test,fly,d.mp4,"]

@@ -5,12 +5,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.writers import motion, write_splits, write_uestc_imu
+from tests.support.writers import motion, write_splits, write_uestc_imu
 
 from comodo.config import DatasetSettings
-from comodo.imu import preprocess
-from comodo.layouts import ImuError, LayoutError, Recording, open_layout
+from comodo.layouts.opening import open_layout
+from comodo.layouts.types import ImuError, LayoutError, Recording
 from comodo.layouts.uestc import Uestc
+from comodo.recordings.imu_shard import preprocess
 
 SPLITS = {
     "train": [

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from comodo.models import new_student
+from comodo.models.students import new_student
 
 SMALL: dict[str, dict[str, Any]] = {
     "mantis": {

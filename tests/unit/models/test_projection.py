@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from comodo.models import ProjectionHead, load_teacher, named_seed, new_head, project_teacher
+from comodo.models.heads import ProjectionHead, new_head, project_teacher
+from comodo.models.seeds import named_seed
+from comodo.models.teachers import load_teacher
 
 
 @pytest.mark.parametrize("family", ["videomae", "timesformer"])

@@ -13,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from comodo.models import Student, load_student, new_student, save_student
+from comodo.models.student import Student
+from comodo.models.students import load_student, new_student, save_student
 
 MANTIS, MOMENT = "paris-noah-Mantis-tiny", "AutonLab-MOMENT-tiny"
 T5 = {"d_model": 16, "d_ff": 32, "d_kv": 8, "num_heads": 2, "num_layers": 1, "vocab_size": 8}

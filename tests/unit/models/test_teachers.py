@@ -14,10 +14,10 @@ import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
-from tests import checkpoints
+from tests.support import checkpoints
 from torch import Tensor
 
-from comodo.models import load_teacher
+from comodo.models.teachers import load_teacher
 
 FAMILIES = {"videomae": 16, "timesformer": 8}
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from comodo.objectives import InfoNCELoss, L2Loss
+from comodo.objectives.infonce import InfoNCELoss
+from comodo.objectives.l2 import L2Loss
 
 
 @pytest.mark.parametrize("temperature", [0.1, 0.07])

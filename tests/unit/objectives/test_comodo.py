@@ -11,8 +11,8 @@ import torch
 import torch.nn.functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from comodo.objectives import ComodoLoss
-from comodo.queue import EmbeddingQueue
+from comodo.objectives.comodo import ComodoLoss
+from comodo.objectives.queue import EmbeddingQueue
 
 T = torch.Tensor
 

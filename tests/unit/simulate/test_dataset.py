@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from comodo.config import DatasetSettings, SimulateSettings
-from comodo.layouts import open_layout
+from comodo.layouts.opening import open_layout
 from comodo.simulate import dataset
 from comodo.simulate.dataset import IMU_COLUMNS, simulate_recordings, takes, write_dataset, write_imu_csv
 from comodo.simulate.sensors import Imu

@@ -1,0 +1,100 @@
+"""Windows of a recording: those of its video, the frames of a clip, and where its IMU is whole.
+
+Window i covers [i · clip_s, (i + 1) · clip_s) seconds, counted from the first frame of the recording.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Literal
+
+import h5py
+import numpy as np
+
+EPSILON_S = 1e-6  # durations are sums of floats: 14.9999999 is 15
+
+
+def video_windows(
+    duration_s: float, clip_s: float = 5.0, rule: Literal["full", "reference"] = "full"
+) -> list[tuple[float, float]]:
+    """Windows (start_s, end_s) of a video: every full one, or all but the last full one as published.
+
+    Raises `ValueError` for another rule or a length that is not positive.
+    """
+    if rule not in ("full", "reference"):
+        raise ValueError(f"windows: {rule!r} is neither 'full' nor 'reference'")
+    if not clip_s > 0:
+        raise ValueError(f"clip_s must be positive, not {clip_s}")
+    if not math.isfinite(duration_s):
+        raise ValueError(f"duration_s must be finite, not {duration_s}")
+    count = math.floor((duration_s + EPSILON_S) / clip_s)
+    if rule == "reference":
+        count -= 1
+    return [(i * clip_s, (i + 1) * clip_s) for i in range(count)]
+
+
+def frame_indices(n_available: int, n_frames: int) -> list[int]:
+    """Spread `n_frames` over a clip of `n_available` frames: floor(linspace(0, n_available − 1, n_frames)).
+
+    Frames repeat where the clip has fewer. Raises `ValueError` for a clip without frames.
+    """
+    if n_available < 1:
+        raise ValueError("a clip without frames")
+    return [int(i) for i in np.floor(np.linspace(0, n_available - 1, n_frames))]
+
+
+class ImuCoverage:
+    """Where a recording's IMU is whole, in numbers of the grid: sample k lies at k / rate seconds."""
+
+    def __init__(self, group: h5py.Group, clip_s: float | None) -> None:
+        self.runs: list[tuple[int, int]] = []  # [begin, end) without holes
+        self.whole: list[int] = []  # windows that lie in one run
+        self.per_window = math.inf  # samples
+        if "valid" not in group:
+            return
+        self.rate = float(group.attrs["rate_hz"])
+        self.first = round(float(group.attrs["start_s"]) * self.rate)  # grid number of the array's sample 0
+        self.runs = [(int(begin) + self.first, int(end) + self.first) for begin, end in group["valid"][:]]
+        if clip_s is None:
+            return
+        self.per_window = clip_s * self.rate
+        for begin, end in self.runs:
+            touched = range(max(0, math.floor(begin / self.per_window)), math.ceil(end / self.per_window))
+            self.whole += [i for i in touched if begin <= self._edges(i)[0] and self._edges(i)[1] <= end]
+
+    def _edges(self, i: int) -> tuple[int, int]:
+        first = round(i * self.per_window)
+        return first, first + round(self.per_window)  # every window has the same number of samples
+
+    def between(self, cut_s: float | None) -> Iterator[tuple[int, int, int]]:
+        """Windows (i, begin, end) from the first sample to the last, holes or not; none before 0 or after a cut."""
+        if not self.runs:
+            return
+        begin, end = max(0, self.runs[0][0]), self.runs[-1][1]
+        if cut_s is not None:
+            end = min(end, round(cut_s * self.rate))
+        if math.isinf(self.per_window):
+            if begin < end:
+                yield 0, begin, end
+            return
+        for i in range(math.floor(begin / self.per_window), math.ceil(end / self.per_window)):
+            first, stop = self._edges(i)
+            if begin <= first and stop <= end:
+                yield i, first, stop
+
+    def window(self, i: int) -> tuple[tuple[int, int], str]:
+        """Sample range of window i in the recording's array and "", or (−1, −1) and why the window is not whole."""
+        return self.samples(*self._edges(i))
+
+    def samples(self, begin: int, end: int) -> tuple[tuple[int, int], str]:
+        """The same for any range [begin, end) of the grid."""
+        if any(run[0] <= begin and end <= run[1] for run in self.runs):
+            return (begin - self.first, end - self.first), ""
+        if begin < self.runs[0][0]:
+            return (-1, -1), "imu_starts_late"
+        return (-1, -1), "imu_ends_early" if end > self.runs[-1][1] else "imu_gap"
+
+    def overlaps(self, duration_s: float) -> bool:
+        """Whether any sample lies inside the video."""
+        return any(begin < duration_s * self.rate and end > 0 for begin, end in self.runs)

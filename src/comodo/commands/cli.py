@@ -1,0 +1,43 @@
+"""The command `comodo`: what one does by hand, beside the workflow."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from comodo.text import inert
+
+COMMANDS = {
+    "train": ("comodo.commands.train", "the published train.py: distil a video model into an IMU encoder"),
+    "evaluate": (
+        "comodo.commands.evaluate",
+        "the published unsupervised_rep_test.py: an SVM on its features",
+    ),
+    "embed": ("comodo.commands.embed", "features of new IMU recordings by a trained student"),
+    "splits": ("comodo.commands.splits", "which recordings train and which test"),
+    "plan": ("comodo.commands.plan", "the experiments of a config and what each would cost"),
+}
+"""Name of a command → module with its `main(arguments) -> exit status`, and a line of help."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit status. Data, disk or network at fault: one line on stderr, status 1.
+
+    A command's module is imported when it is called: help and errors come at once.
+    """
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="comodo", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, (_, text) in COMMANDS.items():
+        commands.add_parser(name, help=text, add_help=False)
+    module, _ = COMMANDS[parser.parse_args(given[:1]).command]
+    try:
+        status: int = import_module(module).main(given[1:])
+    except (ValueError, OSError) as error:
+        print(f"error: {inert(error)}", file=sys.stderr)
+        return 1
+    return status

@@ -1,0 +1,48 @@
+"""The config: one pydantic model per block, the single source of schema, defaults and docs.
+
+`load` turns the merged YAML into a `Config` or raises `ConfigError` with one line per fault, each naming the key.
+Imported by every Snakemake process, so it imports nothing heavy.
+"""
+
+from comodo.config.block import PathStr, Precision
+from comodo.config.datasets import (
+    SPLITS,
+    DatasetSettings,
+    ImuCsvColumns,
+    ImuSettings,
+    SimulateSettings,
+    VideoSettings,
+)
+from comodo.config.evaluation import EvaluationSettings
+from comodo.config.experiments import ExperimentSettings
+from comodo.config.faults import ConfigError
+from comodo.config.loading import load
+from comodo.config.models import (
+    ModelSettings,
+    PretrainingSettings,
+    StudentSettings,
+    TeacherSettings,
+    model_name,
+)
+from comodo.config.root import Config
+
+__all__ = [
+    "SPLITS",
+    "Config",
+    "ConfigError",
+    "DatasetSettings",
+    "EvaluationSettings",
+    "ExperimentSettings",
+    "ImuCsvColumns",
+    "ImuSettings",
+    "ModelSettings",
+    "PathStr",
+    "Precision",
+    "PretrainingSettings",
+    "SimulateSettings",
+    "StudentSettings",
+    "TeacherSettings",
+    "VideoSettings",
+    "load",
+    "model_name",
+]

@@ -1,0 +1,88 @@
+"""The blocks `teachers` and `students`: models by checkpoint or by architecture."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from comodo.config.block import Block, PathStr, Precision, in_key_order
+from comodo.config.datasets import SimulateSettings
+
+
+class PretrainingSettings(Block):
+    """Supervised training of a small teacher on a simulated world of its own."""
+
+    world: SimulateSettings = Field(description="the world to learn from; give it a seed of its own")
+    clip_s: float = Field(5.0, gt=0, description="length of a clip, s")
+    epochs: int = Field(10, ge=1, description="passes over the world's train clips")
+    batch_size: int = Field(32, ge=2, description="clips per step")
+    learning_rate: float = Field(1e-3, gt=0, description="peak learning rate (AdamW, one cycle)")
+
+
+class ModelSettings(Block):
+    """A model: an existing checkpoint, or an architecture with fresh weights."""
+
+    checkpoint: PathStr | None = Field(None, description="hub id or local folder, for `from_pretrained`")
+    revision: str | None = Field(None, description="pinned revision of the hub id")
+    architecture: str | None = Field(None, description="family of a model with fresh weights")
+    architecture_config: Annotated[dict[str, Any], AfterValidator(in_key_order)] = Field(
+        default_factory=dict, description="its config, in the family's keys"
+    )
+
+    @model_validator(mode="after")
+    def _one_source(self) -> ModelSettings:
+        if (self.checkpoint is None) == (self.architecture is None):
+            raise ValueError("give either `checkpoint` (hub id or folder) or `architecture` (fresh weights)")
+        return self
+
+
+class TeacherSettings(ModelSettings):
+    """A frozen video or image model."""
+
+    architecture: Literal["videomae", "timesformer"] | None = Field(
+        None, description="family with fresh weights"
+    )
+    seed: int = Field(0, description="seed of fresh weights and of their pretraining")
+    pretraining: PretrainingSettings | None = Field(
+        None, description="train the fresh weights on a simulated world"
+    )
+    batch_size: int = Field(
+        32, ge=1, description="clips encoded at once; halved by itself where the GPU has no room"
+    )
+    precision: Precision = Field(
+        "float32", description="bfloat16 (autocast) is about twice as fast where the hardware has it"
+    )
+    compile: bool = Field(False, description="torch.compile: minutes at the start of each job, then faster")
+    n_frames: int | None = Field(
+        None, ge=1, description="frames per clip; default the model's own, 8 for an image model (frame mean)"
+    )
+    flip: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="share of train clips seen mirrored (published: 0.5, drawn anew each run)",
+    )
+
+    @model_validator(mode="after")
+    def _fresh(self) -> TeacherSettings:
+        if self.pretraining is not None and self.architecture is None:
+            raise ValueError("`pretraining` needs an `architecture`: a checkpoint is used as it is")
+        return self
+
+
+class StudentSettings(ModelSettings):
+    """An IMU encoder."""
+
+    architecture: (
+        Literal["mantis", "mantis-v2", "moment", "chronos-bolt"]
+        | Literal["dlinear", "timesnet", "informer", "minirocket"]
+        | None
+    ) = Field(None, description="family with fresh weights")
+    reduction: Literal["concat", "mean"] = Field("concat", description="how channels become one embedding")
+    gradient_checkpointing: bool = Field(False, description="MOMENT: less memory, slower")
+
+
+def model_name(settings: ModelSettings) -> str:
+    """The last part of a model's checkpoint, or its architecture."""
+    return (settings.checkpoint or settings.architecture or "").rstrip("/").rsplit("/", 1)[-1]

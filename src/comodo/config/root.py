@@ -1,0 +1,136 @@
+"""The whole config."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field, model_validator
+
+from comodo.config.block import Block, Name
+from comodo.config.datasets import DatasetSettings
+from comodo.config.evaluation import EvaluationSettings
+from comodo.config.experiments import SWEPT, ExperimentSettings, sweep
+from comodo.config.faults import hint
+from comodo.config.models import StudentSettings, TeacherSettings
+
+
+class Config(Block):
+    """The whole config."""
+
+    datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="datasets by name")
+    teachers: dict[Name, TeacherSettings] = Field(
+        default_factory=dict, description="video or image models by name"
+    )
+    students: dict[Name, StudentSettings] = Field(min_length=1, description="IMU encoders by name")
+    defaults: dict[str, Any] = Field(default_factory=dict, description="settings all experiments start from")
+    experiments: dict[Name, ExperimentSettings] = Field(
+        min_length=1, description="experiments by name, sweeps expanded"
+    )
+    seeds: tuple[int, ...] = Field((42,), min_length=1, description="each experiment runs once per seed")
+    evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings, description="protocols")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand_experiments(cls, raw: Any) -> Any:
+        """Lay every experiment over `defaults` and turn lists into one experiment per value."""
+        if not isinstance(raw, Mapping) or not isinstance(raw.get("experiments"), Mapping):
+            return raw
+        defaults = raw.get("defaults") or {}
+        if not isinstance(defaults, Mapping):
+            raise ValueError("defaults: give settings as `key: value` lines")
+        for key in defaults:
+            if key not in ExperimentSettings.model_fields:
+                raise ValueError(
+                    f"defaults.{key}: unknown key{hint(str(key), ExperimentSettings.model_fields)}"
+                )
+        points: dict[str, list[tuple[str, dict[str, Any]]]] = {}
+        for name, settings in raw["experiments"].items():
+            if not isinstance(settings, Mapping):
+                raise ValueError(f"experiments.{name}: give settings as `key: value` lines")
+            points[name] = list(sweep(name, {**defaults, **settings}))
+        expanded = {point: settings for group in points.values() for point, settings in group}
+        for settings in expanded.values():
+            baseline = settings.get("baseline")
+            if isinstance(baseline, str) and baseline in points and baseline not in expanded:
+                # the baseline is a sweep, too: the one point of it that shares this point's values
+                keys = SWEPT & raw["experiments"][baseline].keys()
+                near = [
+                    point
+                    for point, other in points[baseline]
+                    if all(settings.get(key) == other[key] for key in keys - {"objective"})
+                ]
+                if len(near) == 1:
+                    settings["baseline"] = near[0]
+        return {**raw, "experiments": expanded}
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Config:
+        faults = []
+        for name, experiment in self.experiments.items():
+            asked: list[tuple[str, str, Mapping[str, Any]]] = [
+                ("dataset", experiment.dataset, self.datasets),
+                ("student", experiment.student, self.students),
+            ]
+            if experiment.teacher is not None:
+                asked.append(("teacher", experiment.teacher, self.teachers))
+            asked += [("eval_datasets", other, self.datasets) for other in experiment.eval_datasets]
+            if experiment.baseline is not None:
+                asked.append(("baseline", experiment.baseline, self.experiments))
+            for key, value, known in asked:
+                if value not in known:
+                    block = (
+                        "experiments" if key == "baseline" else key.removeprefix("eval_").rstrip("s") + "s"
+                    )
+                    faults.append(
+                        f"experiments.{name}.{key}: {value!r} is not under {block}{hint(value, known)}"
+                    )
+            data, student = self.datasets.get(experiment.dataset), self.students.get(experiment.student)
+            if data is not None and data.video is None and experiment.sees_video:
+                faults.append(
+                    f"experiments.{name}.teacher: dataset {experiment.dataset!r} has no video (`video: null`) "
+                    "for a teacher to see"
+                )
+            if (
+                student is not None
+                and student.architecture == "minirocket"
+                and experiment.objective not in ("supervised", "none")
+            ):
+                faults.append(
+                    f"experiments.{name}.objective: minirocket has no weights to distil into: "
+                    "take `supervised` or `none`"
+                )
+        if faults:
+            raise ValueError("\n".join(faults))
+        return self
+
+    def evaluated_on(self, experiment: str) -> tuple[str, ...]:
+        """Names of the datasets an experiment is evaluated on."""
+        settings = self.experiments[experiment]
+        return settings.eval_datasets or (settings.dataset,)
+
+    def protocols(self, experiment: str, dataset: str) -> tuple[str, ...]:
+        """How an experiment is measured on a dataset: `svm`, `anchors` (zero-shot), `head` (its own classifier)."""
+        settings = self.experiments[experiment]
+        zero_shot = settings.sees_video and self.datasets[dataset].video is not None
+        own_head = settings.objective == "supervised" and dataset == settings.dataset
+        return ("svm", *["anchors"] * zero_shot, *["head"] * own_head)
+
+    def used_settings(self, experiment: str) -> dict[str, Any]:
+        """The settings that an experiment's student depends on, and no others, as plain values."""
+        settings = self.experiments[experiment]
+        used = {"dataset", "student", "objective"} | ({"teacher"} if settings.sees_video else set())
+        if settings.objective != "none":
+            used |= {"learning_rate", "epochs", "batch_size", "schedule", "clips_per_recording"}
+            used |= {"precision", "compile"}
+        if settings.schedule == "reference":
+            used |= {"queue_size"}
+        if settings.objective == "comodo":
+            used |= {"queue_size", "student_temperature", "teacher_temperature"}
+        if settings.objective in ("comodo", "none") and settings.sees_video:
+            used |= {"projection", "student_head", "projection_hidden", "projection_dim"}
+        if settings.objective == "infonce":
+            used |= {"infonce_temperature", "infonce_symmetric"}
+        if settings.objective == "supervised":
+            used |= {"labels_per_class"}
+        return settings.model_dump(mode="json", include=used)

@@ -1,0 +1,1 @@
+"""Distillation: one experiment, its training loop, schedule, validation and resumable states (distill.smk)."""

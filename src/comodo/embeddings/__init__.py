@@ -1,0 +1,1 @@
+"""Teacher embeddings: encoding clips, the embedding store, anchors (embeddings.smk)."""

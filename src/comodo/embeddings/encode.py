@@ -1,0 +1,138 @@
+"""Video to embeddings: each clip of a shard is decoded once and seen once by the teacher."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import groupby, islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from comodo.clips.tables import pairs_of
+from comodo.clips.windows import frame_indices
+from comodo.config import TeacherSettings
+from comodo.embeddings.store import write_store
+from comodo.jobs.devices import use_device
+from comodo.layouts.ids import safe_name
+from comodo.recordings.small_video import read_frames
+
+if TYPE_CHECKING:
+    from comodo.models.teachers import Teacher
+
+log = logging.getLogger(__name__)
+RUN = 12  # clips read with one opening of their video
+
+
+def is_mirrored(clip: Any, flip: float) -> bool:
+    """Whether the teacher sees a clip mirrored: the share `flip` of the train clips, by a hash of the clip id."""
+    digest = hashlib.sha256(f"flip {clip.clip}".encode()).digest()
+    return bool(clip.split == "train" and int.from_bytes(digest[:8], "big") < flip * 2**64)
+
+
+def read_clips(
+    clips: Sequence[Any], video: Path, n_frames: int, flip: float = 0.0
+) -> list[NDArray[np.uint8]]:
+    """The frames (n_frames, H, W, 3) of each clip that a teacher looks at, evenly spread from its first to its last.
+
+    Args:
+        clips: rows of the clip table, all of one recording.
+        video: folder of the shard's extracted clips.
+        n_frames: how many frames the teacher takes.
+        flip: share of train clips that are mirrored.
+    """
+    indices = [clip.first_frame + index for clip in clips for index in frame_indices(clip.n_frames, n_frames)]
+    frames = read_frames(video / f"{safe_name(clips[0].recording)}.mp4", indices)
+    return [
+        own[:, :, ::-1] if is_mirrored(clip, flip) else own
+        for clip, own in zip(clips, np.split(frames, len(clips)), strict=True)
+    ]
+
+
+def encode_clips(
+    clips: pd.DataFrame,
+    video: Path,
+    teacher: Teacher,
+    batch_size: int,
+    workers: int = 1,
+    flip: float = 0.0,
+) -> Iterator[NDArray[np.float32]]:
+    """Encode the clips of a table in its order, `batch_size` at a time; yields (B, D) float32.
+
+    The share `flip` of the train clips is seen mirrored left-right.
+    Threads decode ahead of the teacher by about two batches, a run of clips at a time. A GPU works at one
+    batch while the next is sent. Where it has no room, batches are halved from then on.
+    """
+    import torch
+
+    with (
+        ThreadPoolExecutor(max(1, workers)) as pool,
+        tqdm(total=len(clips), unit="clip", desc="encoding") as progress,
+    ):
+        read = partial(read_clips, video=video, n_frames=teacher.n_frames, flip=flip)
+        waiting = (pool.submit(read, run) for run in _runs(clips))
+        coming = deque(islice(waiting, 2 * batch_size // RUN + max(1, workers)))
+        ready: list[NDArray[np.uint8]] = []
+        before: list[torch.Tensor] = []
+        while coming:
+            ready += coming.popleft().result()
+            coming.extend(islice(waiting, 1))
+            while len(ready) >= batch_size or (ready and not coming):
+                try:
+                    embeddings = teacher.encode(teacher.normalise(np.stack(ready[:batch_size])))
+                except torch.OutOfMemoryError:
+                    if batch_size == 1:
+                        raise
+                    batch_size //= 2
+                    log.warning("the GPU has no room for so many clips: going on with %d at once", batch_size)
+                    torch.cuda.empty_cache()
+                    continue
+                del ready[:batch_size]
+                before.append(embeddings)
+                if len(before) == 2:
+                    yield before.pop(0).cpu().numpy()
+                progress.update(len(embeddings))
+        for embeddings in before:
+            yield embeddings.cpu().numpy()
+
+
+def _runs(clips: pd.DataFrame) -> Iterator[list[Any]]:
+    """Neighbouring clips of one recording, at most `RUN`: opening a video costs as much as decoding half a clip."""
+    for _, own in groupby(clips.itertuples(index=False), key=lambda clip: clip.recording):
+        while run := list(islice(own, RUN)):
+            yield run
+
+
+def encode_shard(
+    clips: pd.DataFrame, video: Path, settings: TeacherSettings, made: Path | None, store: Path, threads: int
+) -> None:
+    """Encode the pairs of one shard into a shard of the embedding store.
+
+    Args:
+        clips: the shard's window table; only its pairs are encoded.
+        video: folder of the shard's extracted clips.
+        settings: the teacher.
+        made: folder of a teacher that the workflow made itself.
+        store: the HDF5 file to write.
+        threads: CPU threads to use.
+    """
+    from comodo.models.teachers import load_teacher
+
+    device = use_device(threads)
+    teacher = load_teacher(
+        made or settings.checkpoint or "", settings.revision, device, settings.n_frames, settings.precision
+    )
+    if settings.compile:
+        teacher.compile()
+    pairs = pairs_of(clips)
+    batches = encode_clips(pairs, video, teacher, settings.batch_size, threads, settings.flip)
+    identity = teacher.identity | ({"flip": settings.flip} if settings.flip else {})
+    write_store(store, pairs, teacher.dim, batches, identity)

@@ -1,0 +1,1 @@
+"""Evaluation: frozen features, and one module per protocol that scores them (evaluate.smk)."""

@@ -1,0 +1,106 @@
+"""Frozen features of an encoder, and how they score.
+
+One HDF5 file holds all that the protocols of one encoder on one dataset need:
+
+    train/, test/   feature (N, D) pooled encoder output; clip, label, recording (N,); with a teacher also projected
+                    (N, d), the student in the teacher's space (for a teacher: its embedding); of a classifier also
+                    scores (N, C)
+    anchors/<rule>/ with a teacher: projected (C, d), label (C,), the anchors in that space
+    classes         of a classifier: (C,)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from comodo.embeddings.anchors import ANCHOR_RULES
+from comodo.embeddings.store import open_store, read_rows
+from comodo.jobs.devices import use_device
+from comodo.storage.artefacts import create_hdf5, open_hdf5, write_array, write_texts
+
+
+def extract_features(
+    student: Path, clips: pd.DataFrame, imu: Sequence[Path], anchors: Path | None, target: Path, threads: int
+) -> None:
+    """Write the features of every train and test window with whole IMU, with or without a video clip.
+
+    Args:
+        student: what `distill` wrote.
+        clips: the clip table of the dataset to evaluate on.
+        imu: its preprocessed shards.
+        anchors: its anchors in the space of the student's teacher; none where there is no teacher, or no video.
+        target: the HDF5 file to write.
+        threads: CPU threads to use.
+    """
+    import torch
+
+    from comodo.clips.imu_windows import ImuWindows
+    from comodo.models.distilled import load_distilled
+    from comodo.models.embed import embed
+    from comodo.models.heads import project_teacher
+
+    device = use_device(threads)
+    trained = load_distilled(student, device)
+    outputs = {"projected": trained.heads.get("student") if anchors is not None else None}
+    outputs["scores"] = trained.heads.get("classifier")
+    with create_hdf5(target) as out:
+        for split in ("train", "test"):
+            own = clips[clips["split"] == split]
+            columns: dict[str, list[NDArray[np.float32]]] = {"feature": []}
+            for batch in embed(trained.student, ImuWindows(own, imu), device):
+                columns["feature"].append(batch.cpu().numpy())
+                for name, head in outputs.items():
+                    if head is not None:
+                        with torch.inference_mode():
+                            columns.setdefault(name, []).append(head(batch).cpu().numpy())
+            arrays = {name: np.concatenate(parts) for name, parts in columns.items()}
+            _write_split(out.create_group(split), own, own["recording"], arrays)
+        if trained.classes:
+            out["classes"] = trained.classes
+        if anchors is not None:
+            with open_hdf5(anchors) as anchor_file:
+                for rule in ANCHOR_RULES:
+                    embedding = torch.as_tensor(anchor_file[rule]["embedding"][:], device=device)
+                    projected = project_teacher(embedding, trained.heads["teacher"])
+                    _write_anchors(out, rule, projected.cpu().numpy(), anchor_file[rule]["label"].asstr()[:])
+
+
+def extract_teacher_features(store: Path, anchors: Path, target: Path) -> None:
+    """Write a teacher's own embeddings as features: what its student could at best take over."""
+    with (
+        open_store(store) as file,
+        open_hdf5(anchors) as anchor_file,
+        create_hdf5(target) as out,
+    ):
+        rows = read_rows(file)
+        for split in ("train", "test"):
+            own = np.flatnonzero(rows["split"] == split)
+            embeddings = file["embedding"][own]
+            recordings = rows["clip"].iloc[own].str.rsplit("#", n=1).str[0]
+            arrays = {"feature": embeddings, "projected": embeddings}
+            _write_split(out.create_group(split), rows.iloc[own], recordings, arrays)
+        for rule in ANCHOR_RULES:
+            anchor = anchor_file[rule]
+            _write_anchors(out, rule, anchor["embedding"][:], anchor["label"].asstr()[:])
+
+
+def _write_split(
+    group: h5py.Group, rows: pd.DataFrame, recordings: pd.Series, arrays: Mapping[str, NDArray[np.float32]]
+) -> None:
+    for name, array in arrays.items():
+        write_array(group, name, array)
+    for name, texts in (("clip", rows["clip"]), ("label", rows["label"]), ("recording", recordings)):
+        write_texts(group, name, texts)
+
+
+def _write_anchors(out: h5py.File, rule: str, projected: NDArray[np.float32], classes: NDArray[Any]) -> None:
+    group = out.create_group(f"anchors/{rule}")
+    write_array(group, "projected", projected)
+    write_texts(group, "label", classes)

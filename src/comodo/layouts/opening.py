@@ -1,0 +1,25 @@
+"""The reader of a dataset by the name of its layout."""
+
+from __future__ import annotations
+
+from comodo.config import DatasetSettings
+from comodo.layouts.types import Layout
+
+
+def open_layout(name: str, settings: DatasetSettings) -> Layout:
+    """Make the reader of the dataset called `name` in the config (`datasets.<name>` stands in error messages)."""
+    if settings.layout == "ego4d":
+        from comodo.layouts.ego4d import Ego4D
+
+        return Ego4D(name, settings)
+    if settings.layout == "egoexo4d":
+        from comodo.layouts.egoexo4d import EgoExo4D
+
+        return EgoExo4D(name, settings)
+    if settings.layout == "uestc":
+        from comodo.layouts.uestc import Uestc
+
+        return Uestc(name, settings)
+    from comodo.layouts.table import Table
+
+    return Table(name, settings)

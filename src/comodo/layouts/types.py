@@ -1,0 +1,74 @@
+"""What a layout is: recordings, raw IMU samples, the protocol of a reader, and its errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+from comodo.text import inert_line
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+STANDARD_GRAVITY = 9.80665  # m/s² per g
+
+
+class LayoutError(ValueError):
+    """A dataset that cannot be listed; one line that names the file, the config key and the remedy."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(inert_line(message))
+
+
+class ImuError(Exception):
+    """IMU of one recording that cannot be used; `reason` is a key of `comodo.clips.REASONS`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(inert_line(message))
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """One video with its IMU, one label, one split; of an IMU-only dataset (`video: null`) the IMU alone."""
+
+    id: str
+    split: str  # "train", "val" or "test"
+    label: str
+    video: Path | None  # None in an IMU-only dataset
+    imu: Path  # the same as `video` where the camera file holds the IMU
+    group: str = ""  # session or subject, "" where unknown
+    start_s: float = 0.0  # the part of the file that is this recording
+    end_s: float | None = None
+
+
+@dataclass(slots=True)
+class ImuSamples:
+    """Raw IMU of one component, in file order and uncleaned (NaN allowed); float64.
+
+    Times are seconds relative to the first frame of the recording's video, or to the first sample where an IMU-only
+    dataset has no such clock; NaN where the file has none. Give the same array as `accel_t` and `gyro_t` where the two
+    sensors share a clock.
+    """
+
+    accel_t: NDArray[np.float64]  # (Na,) s
+    accel: NDArray[np.float64]  # (3, Na) m/s²
+    gyro_t: NDArray[np.float64]  # (Ng,) s
+    gyro: NDArray[np.float64]  # (3, Ng) rad/s
+    notes: list[str] = field(default_factory=list)  # what looks odd, for the quality report
+    rate_hz: int | None = None  # the nominal rate, where the times are counted from it
+    gravity: float = 9.81  # |accel| at rest: 1 where the published scaling leaves it in g
+
+
+class Layout(Protocol):
+    """A reader of raw data."""
+
+    def recordings(self) -> list[Recording]:
+        """List all recordings from split files; opens no media. Raises `LayoutError`."""
+        ...
+
+    def read_imu(self, recording: Recording) -> list[ImuSamples]:
+        """Read the raw IMU of a recording, one entry per component. Raises `ImuError`."""
+        ...

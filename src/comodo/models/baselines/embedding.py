@@ -1,0 +1,40 @@
+"""Samples as tokens: the input layer that TimesNet and Informer share."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from comodo.models.baselines import CHANNELS
+
+
+class SampleEmbedding(nn.Module):
+    """A token per sample: a convolution over three neighbours, and its position as sines and cosines.
+
+    Args:
+        d_model: width of a token.
+        length: samples per window, T.
+        dropout: share of token entries dropped in training.
+    """
+
+    def __init__(self, d_model: int, length: int, dropout: float) -> None:
+        super().__init__()
+        self.standardise = nn.BatchNorm1d(CHANNELS, affine=False)
+        self.values = nn.Conv1d(CHANNELS, d_model, 3, padding=1, padding_mode="circular", bias=False)
+        nn.init.kaiming_normal_(self.values.weight, nonlinearity="leaky_relu")
+        self.register_buffer("positions", sinusoids(length, d_model), persistent=False)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Windows (B, 6, T) → tokens (B, T, d_model)."""
+        tokens: Tensor = self.dropout(self.values(self.standardise(windows)).transpose(1, 2) + self.positions)
+        return tokens
+
+
+def sinusoids(length: int, width: int) -> Tensor:
+    """Positions (length, width): sines and cosines by turns, of wavelengths from 2π to 10,000 · 2π samples."""
+    rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000) / width))
+    angles = torch.arange(length)[:, None] * rates
+    return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]

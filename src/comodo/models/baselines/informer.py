@@ -1,0 +1,136 @@
+"""Informer (Zhou et al. 2021, "Informer: Beyond Efficient Transformer for Long Sequence Time-Series Forecasting")."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from comodo.models.baselines.embedding import SampleEmbedding
+
+
+class Informer(nn.Module):
+    """Informer's encoder: ProbSparse attention, and a convolution between layers that halves the length.
+
+    Args:
+        seq_len: samples per window, T.
+        d_model: width of a token (there is one per sample).
+        n_heads: attention heads; they divide d_model.
+        d_ff: hidden width of the feed-forward layers.
+        e_layers: number of layers; between two of them the length is halved.
+        factor: c of the paper: c · ln T queries attend, and are found by c · ln T keys.
+        dropout: share dropped in training.
+    """
+
+    def __init__(
+        self,
+        seq_len: int = 1000,
+        d_model: int = 128,
+        n_heads: int = 8,
+        d_ff: int = 256,
+        e_layers: int = 3,
+        factor: int = 5,
+        dropout: float = 0.1,
+    ) -> None:
+        super().__init__()
+        if d_model % n_heads:
+            raise ValueError(f"d_model is {d_model}, which {n_heads} heads (n_heads) do not divide")
+        self.embedding = SampleEmbedding(d_model, seq_len, dropout)
+        self.layers = nn.ModuleList(
+            EncoderLayer(d_model, n_heads, d_ff, factor, dropout) for _ in range(e_layers)
+        )
+        self.distillations = nn.ModuleList(Distillation(d_model) for _ in range(e_layers - 1))
+        self.norm = nn.LayerNorm(d_model)
+        self.dropout = nn.Dropout(dropout)
+        length = seq_len
+        for _ in self.distillations:
+            length = (length + 1) // 2
+        self.dim = length * d_model
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Windows (B, 6, T) → (B, T / 2^(e_layers - 1) · d_model)."""
+        tokens: Tensor = self.embedding(windows)
+        for i, layer in enumerate(self.layers):
+            tokens = layer(self.distillations[i - 1](tokens) if i else tokens)
+        features: Tensor = self.dropout(F.gelu(self.norm(tokens)))
+        return features.flatten(1)
+
+
+class EncoderLayer(nn.Module):
+    """Self-attention and a feed-forward layer, each added to its input and normalised."""
+
+    def __init__(self, d_model: int, n_heads: int, d_ff: int, factor: int, dropout: float) -> None:
+        super().__init__()
+        self.heads, self.factor = n_heads, factor
+        self.query_key_value = nn.Linear(d_model, 3 * d_model)
+        self.output = nn.Linear(d_model, d_model)
+        self.feed_forward = nn.Sequential(
+            nn.Linear(d_model, d_ff),
+            nn.GELU(),
+            nn.Dropout(dropout),
+            nn.Linear(d_ff, d_model),
+            nn.Dropout(dropout),
+        )
+        self.norms = nn.ModuleList(nn.LayerNorm(d_model) for _ in range(2))
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, T, D) → (B, T, D)."""
+        tokens = self.norms[0](tokens + self.dropout(self._attention(tokens)))
+        normed: Tensor = self.norms[1](tokens + self.feed_forward(tokens))
+        return normed
+
+    def _attention(self, tokens: Tensor) -> Tensor:
+        length = tokens.shape[1]
+        count = min(length, self.factor * math.ceil(math.log(length)))
+        query, key, value = (
+            self.query_key_value(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        )
+        # Drawn anew in training, like dropout; always the same in evaluation: a window has one embedding.
+        generator = None if self.training else torch.Generator().manual_seed(0)
+        sample = torch.randperm(length, generator=generator)[:count].to(tokens.device)
+        attended = prob_sparse_attention(
+            query, key, value, sample, count, self.dropout.p if self.training else 0.0
+        )
+        mixed: Tensor = self.output(attended.transpose(1, 2).flatten(2))
+        return mixed
+
+
+class Distillation(nn.Module):
+    """Convolution, batch norm, ELU and max-pooling, which halves the length (T odd: rounded up)."""
+
+    def __init__(self, d_model: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv1d(d_model, d_model, 3, padding=1, padding_mode="circular")
+        self.norm = nn.BatchNorm1d(d_model)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Tokens (B, T, D) → (B, ceil(T / 2), D)."""
+        convolved = F.elu(self.norm(self.convolution(tokens.transpose(1, 2))))
+        return F.max_pool1d(convolved, 3, stride=2, padding=1).transpose(1, 2)
+
+
+def prob_sparse_attention(
+    query: Tensor, key: Tensor, value: Tensor, sample: Tensor, count: int, dropout: float = 0.0
+) -> Tensor:
+    """Attention of the `count` queries that are the least uniform; the others get the mean of the values.
+
+    How far from uniform the attention of a query is, is measured on a sample of the keys (algorithm 1 of the paper).
+
+    Args:
+        query, key, value: (B, heads, T, E).
+        sample: (s,) indices of the sampled keys.
+        count: number of queries that attend, at most T.
+        dropout: share of attention weights dropped.
+
+    Returns:
+        (B, heads, T, E).
+    """
+    with torch.no_grad():  # a choice has no gradient
+        scores = query @ key[:, :, sample].transpose(-1, -2)
+        uneven = scores.amax(dim=-1) - scores.mean(dim=-1)
+        chosen = uneven.topk(count, dim=-1).indices[..., None].expand(-1, -1, -1, query.shape[-1])
+    attended = F.scaled_dot_product_attention(query.gather(2, chosen), key, value, dropout_p=dropout)
+    return value.mean(dim=2, keepdim=True).expand_as(value).scatter(2, chosen, attended)

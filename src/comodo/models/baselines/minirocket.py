@@ -1,0 +1,152 @@
+"""MiniRocket (Dempster et al. 2021, "MiniRocket: A Very Fast (Almost) Deterministic Transform"), by aeon.
+
+Today's cheap strong baseline: about 10,000 fixed convolutions and the share of each one's output above a bias, then a
+ridge classifier. Nothing has a gradient: biases are quantiles of train windows, the ridge is solved.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from comodo.models.baselines import CHANNELS
+
+KERNELS = 84  # all kernels of length 9 with three weights of 2 and six of -1
+
+
+class MiniRocket(nn.Module):
+    """aeon's MiniRocket, with what it learns in buffers, so that weights files hold it.
+
+    Args:
+        seq_len: samples per window, T; at least 9.
+        n_kernels: number of features, rounded down to a multiple of 84.
+        max_dilations_per_kernel: at most that many dilations of a kernel.
+    """
+
+    seed: Tensor
+    mean: Tensor
+    deviation: Tensor
+    biases: Tensor
+    # aeon's `parameters`, in its order
+    _FITTED = (
+        "n_channels_per_combination",
+        "channel_indices",
+        "dilations",
+        "n_features_per_dilation",
+        "biases",
+    )
+
+    def __init__(
+        self, seq_len: int = 1000, n_kernels: int = 10_000, max_dilations_per_kernel: int = 32
+    ) -> None:
+        super().__init__()
+        if seq_len < 9:
+            raise ValueError(f"seq_len is {seq_len}, but the kernels are 9 samples long")
+        self.arguments = {"n_kernels": n_kernels, "max_dilations_per_kernel": max_dilations_per_kernel}
+        self.dim = max(n_kernels // KERNELS, 1) * KERNELS
+        self.register_buffer("seed", torch.randint(2**31 - 1, ()))  # of the choice of channels and windows
+        self.register_buffer("mean", torch.zeros(CHANNELS, 1))
+        self.register_buffer("deviation", torch.ones(CHANNELS, 1))
+        for name in self._FITTED:
+            kind = torch.float32 if name == "biases" else torch.int32
+            self.register_buffer(name, torch.empty(0, dtype=kind))
+
+    def fit(self, windows: NDArray[np.float32]) -> None:
+        """Learn dilations and biases from windows (n, 6, T), float32.
+
+        Kernels add channels up, so these are standardised first, by the mean and deviation of the windows.
+        """
+        rocket = self._aeon(random_state=int(self.seed))
+        mean = windows.mean(axis=(0, 2), dtype=np.float64, keepdims=True)[0]
+        deviation = windows.std(axis=(0, 2), dtype=np.float64, keepdims=True)[0]
+        self.mean = torch.from_numpy(mean).float()
+        self.deviation = torch.from_numpy(np.where(deviation > 0, deviation, 1)).float()
+        with _numpy_generator_kept():
+            rocket.fit(self._standardised(torch.from_numpy(windows)))
+        for name, values in zip(self._FITTED, rocket.parameters, strict=True):
+            setattr(self, name, torch.from_numpy(values))
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """Windows (B, 6, T) → shares (B, dim) of each convolution's output above its bias, computed on the CPU."""
+        if not len(self.biases):
+            raise ValueError("MiniRocket has learned no biases yet: call `fit` with train windows")
+        import numba
+
+        rocket = self._aeon()
+        rocket.parameters = tuple(getattr(self, name).cpu().numpy() for name in self._FITTED)
+        rocket._n_jobs = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
+        # `transform` asks for what `fit` has seen, which a loaded one has not
+        return torch.from_numpy(rocket._transform(self._standardised(windows))).to(windows.device)
+
+    def _standardised(self, windows: Tensor) -> NDArray[np.float32]:
+        """(B, 6, T) on the CPU."""
+        standardised: NDArray[np.float32] = ((windows.cpu() - self.mean.cpu()) / self.deviation.cpu()).numpy()
+        return standardised
+
+    def _aeon(self, random_state: int | None = None) -> Any:
+        from aeon.transformations.collection.convolution_based import MiniRocket as AeonMiniRocket
+
+        return AeonMiniRocket(**self.arguments, random_state=random_state)
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Make room first: how much is learned is known after `fit` only."""
+        for name in self._FITTED:
+            if (stored := state_dict.get(prefix + name)) is not None:
+                setattr(self, name, torch.empty_like(stored))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+def ridge_head(features: NDArray[np.float32], labels: NDArray[Any], classes: Sequence[Any]) -> nn.Linear:
+    """Fit MiniRocket's customary classifier and fold it into one linear layer.
+
+    It scales each feature by its deviation, not by its mean (features are shares, and sparse), and solves ridge
+    regressions of one class against the rest; the penalty is the best of ten by leave-one-out error.
+
+    Args:
+        features: (n, D) of the train windows.
+        labels: (n,) their classes, at least two different ones.
+        classes: the classes in the order of the outputs; one without a window never wins.
+
+    Returns:
+        A layer (D → C): the class of the largest output is what the classifier decides.
+
+    Raises:
+        ValueError: when the labels are all of one class, or of none of `classes`.
+    """
+    from sklearn.linear_model import RidgeClassifierCV
+    from sklearn.preprocessing import StandardScaler
+
+    ids = {label: i for i, label in enumerate(classes)}
+    if unknown := set(labels) - set(ids):
+        raise ValueError(f"label {str(min(unknown))!r} is none of the classes")
+    targets = np.array([ids[label] for label in labels])
+    if len(set(targets)) < 2:
+        raise ValueError("the train windows are all of one class: there is nothing to classify")
+    scaler = StandardScaler(with_mean=False).fit(features)
+    ridge = RidgeClassifierCV(alphas=np.logspace(-3, 3, 10)).fit(scaler.transform(features), targets)
+    coefficients, intercepts = ridge.coef_ / scaler.scale_, ridge.intercept_
+    if len(ridge.classes_) == 2:  # one regression, of the second class
+        coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.r_[-intercepts, intercepts]
+    head = nn.Linear(features.shape[1], len(classes))
+    with torch.no_grad():
+        head.weight.zero_()
+        head.bias.fill_(torch.finfo(torch.float32).min)
+        head.weight[ridge.classes_] = torch.from_numpy(coefficients).float()
+        head.bias[ridge.classes_] = torch.from_numpy(intercepts).float()
+    return head
+
+
+@contextmanager
+def _numpy_generator_kept() -> Iterator[None]:
+    """aeon seeds numpy's global generator: give it back as it was."""
+    state = np.random.get_state()  # noqa: NPY002
+    try:
+        yield
+    finally:
+        np.random.set_state(state)  # noqa: NPY002

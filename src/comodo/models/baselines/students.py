@@ -1,0 +1,109 @@
+"""The baselines of `comodo.models.baselines` as students."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from comodo.models.baselines.dlinear import DLinear
+from comodo.models.baselines.informer import Informer
+from comodo.models.baselines.minirocket import MiniRocket
+from comodo.models.baselines.timesnet import TimesNet
+from comodo.models.student import Student, check_keys, checked, fetch, keywords, refuse_padding, stretch
+
+
+class BaselineStudent(Student):
+    """A network that sees the six channels at once; windows are stretched to its `seq_len` samples."""
+
+    network: ClassVar[type[Any]]
+
+    def __init__(self, config: Mapping[str, Any], reduction: str) -> None:
+        """Make one with random weights from the arguments of the network."""
+        defaults = keywords(self.network)
+        check_keys(self.family, config, set(defaults))
+        if reduction != "concat":
+            raise ValueError(
+                f"{self.family} sees all channels at once, there is nothing to reduce: leave `reduction` out"
+            )
+        self._config = {**defaults, **config}
+        try:
+            model = self.network(**self._config)
+        except ValueError as error:
+            raise ValueError(f"architecture_config of a {self.family} student: {error}") from error
+        super().__init__(model, model.dim, reduction)
+        self.dim = model.dim
+
+    def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Embed windows (B, 6, T) of any length T; there is no mask, since windows are stretched and never padded."""
+        refuse_padding(mask, self.family)
+        embeddings: Tensor = self.model(stretch(windows, self._config["seq_len"]))
+        return embeddings
+
+    def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
+        """Stretch every window to the network's length."""
+        length = self._config["seq_len"]
+        return torch.cat(
+            [stretch(torch.as_tensor(window)[None], length) for window in checked(windows)]
+        ), None
+
+    def config(self) -> dict[str, Any]:
+        """The family, and all arguments of the network."""
+        return {"family": self.family, **self._config}
+
+    def save(self, folder: Path) -> None:
+        """Write config.json and model.safetensors."""
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "config.json").write_text(json.dumps(self.config(), indent=2) + "\n")
+        weights = {name: weight.contiguous() for name, weight in self.model.state_dict().items()}
+        save_file(weights, folder / "model.safetensors")
+
+    @classmethod
+    def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
+        """Make one with random weights from the arguments of the network."""
+        return cls(config, reduction)
+
+    @classmethod
+    def pretrained(
+        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
+    ) -> Student:
+        """Load what `save` wrote."""
+        config = json.loads(fetch(folder, "config.json", revision).read_text())
+        student = cls({key: value for key, value in config.items() if key != "family"}, reduction)
+        student.model.load_state_dict(load_file(fetch(folder, "model.safetensors", revision)), strict=False)
+        return student
+
+
+class DLinearStudent(BaselineStudent):
+    """DLinear; see `comodo.models.baselines.dlinear`."""
+
+    family, network = "dlinear", DLinear
+
+
+class TimesNetStudent(BaselineStudent):
+    """TimesNet; see `comodo.models.baselines.timesnet`."""
+
+    family, network = "timesnet", TimesNet
+
+
+class InformerStudent(BaselineStudent):
+    """Informer's encoder; see `comodo.models.baselines.informer`."""
+
+    family, network = "informer", Informer
+
+
+class MiniRocketStudent(BaselineStudent):
+    """MiniRocket, which is fitted and not trained; see `comodo.models.baselines.minirocket`."""
+
+    family, network = "minirocket", MiniRocket
+
+    def fit(self, windows: NDArray[np.float32]) -> None:
+        """Learn dilations and biases from collated train windows (n, 6, T)."""
+        self.model.fit(windows)

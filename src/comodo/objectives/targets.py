@@ -1,0 +1,44 @@
+"""The targets of the train clips: projected teacher embeddings, read when they are asked for."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import h5py
+import torch
+from torch import Tensor, nn
+
+from comodo.clips.sampling import Indices
+from comodo.embeddings.store import read_embeddings
+from comodo.models.heads import project_teacher
+
+
+class Targets(Protocol):
+    """What the train clips shall be seen as: a tensor (n, d) or (n,), or what reads it when it is asked for."""
+
+    def __len__(self) -> int:
+        """Return the number of train clips."""
+
+    def __getitem__(self, clips: Tensor, /) -> Tensor:
+        """Return the targets (B, …) of clips (B,)."""
+
+
+class TeacherTargets:
+    """Projected teacher embeddings of unit length, read from the store and projected when they are asked for.
+
+    Args:
+        store: the open embedding store, (N, D).
+        rows: (n,) its rows that are train clips.
+        head: projects (B, D) to (B, d).
+    """
+
+    def __init__(self, store: h5py.File, rows: Indices, head: nn.Module) -> None:
+        self._store, self._rows, self._head = store, rows, head
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, clips: Tensor) -> Tensor:
+        """Targets (B, d) of train clips (B,)."""
+        embeddings = read_embeddings(self._store, self._rows[clips.numpy()])
+        return project_teacher(torch.from_numpy(embeddings), self._head)

@@ -1,0 +1,89 @@
+"""The HDF5 shard that keeps resampled IMU: one group per recording."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from comodo.config import DatasetSettings
+from comodo.jobs.versions import VERSIONS
+from comodo.layouts.ids import safe_name
+from comodo.layouts.opening import open_layout
+from comodo.layouts.types import ImuError, Layout, Recording
+from comodo.recordings.resample import resample
+from comodo.recordings.resample_reference import resample_reference
+from comodo.recordings.signal import ImuSignal
+from comodo.storage.artefacts import CHECKED, create_hdf5, open_hdf5
+
+
+def preprocess(
+    layout: Layout, recordings: Iterable[Recording], settings: DatasetSettings
+) -> Iterator[tuple[Recording, ImuSignal | ImuError]]:
+    """Read and resample one recording after the other, as `settings` say; what cannot be used comes as its error."""
+    for recording in recordings:
+        try:
+            components = layout.read_imu(recording)
+            if settings.alignment == "reference":
+                yield recording, resample_reference(components, settings.imu.rate_hz)
+            else:
+                yield recording, resample(components, settings.imu.rate_hz, settings.imu.max_gap_s)
+        except ImuError as error:
+            yield recording, error
+
+
+def write_imu_shard(path: Path, signals: Iterable[tuple[Recording, ImuSignal | ImuError]]) -> None:
+    """Write signals to an HDF5 file as they come, one recording in memory at a time.
+
+    One group per recording, named `safe_name(id)`, with attributes `id`, `start_s`, `rate_hz`, `notes` (JSON list),
+    `reason` and `detail` ("" where usable). Datasets: `data` float32 (6, T) and `valid` int64 (n, 2), the ranges
+    [begin, end) of samples that are not NaN; both are absent where the recording was dropped.
+    """
+    with create_hdf5(path) as file:
+        file.attrs["version"] = VERSIONS["preprocess_imu"]
+        for recording, signal in signals:
+            group = file.create_group(safe_name(recording.id))
+            group.attrs["id"] = recording.id
+            error = signal if isinstance(signal, ImuError) else None
+            group.attrs["reason"] = error.reason if error else ""
+            group.attrs["detail"] = str(error) if error else ""
+            if isinstance(signal, ImuSignal):
+                group.attrs["start_s"] = signal.start_s
+                group.attrs["rate_hz"] = signal.rate_hz
+                group.attrs["notes"] = json.dumps(signal.notes, ensure_ascii=False)
+                length = signal.data.shape[1]
+                runs = _runs(np.isfinite(signal.data[0]))
+                group.create_dataset("data", data=signal.data, chunks=(6, min(length, 4096)), **CHECKED)
+                group.create_dataset("valid", data=runs, chunks=runs.shape, **CHECKED)
+
+
+def read_window(file: h5py.File, recording_id: str, start: int, stop: int) -> NDArray[np.float32]:
+    """Read samples [start, stop) of a recording's array from an open shard: float32 (6, stop − start)."""
+    window: NDArray[np.float32] = file[safe_name(recording_id)]["data"][:, start:stop]
+    return window
+
+
+def read_notes(path: Path) -> dict[str, list[str]]:
+    """Read what looked odd about the recordings of a shard: id → notes; recordings without notes are left out."""
+    with open_hdf5(path) as file:
+        notes = {group.attrs["id"]: json.loads(group.attrs.get("notes", "[]")) for group in file.values()}
+    return {recording: found for recording, found in notes.items() if found}
+
+
+def _runs(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Ranges [begin, end) where `flags` hold, (n, 2)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return edges.reshape(-1, 2).astype(np.int64)
+
+
+def preprocess_shard(
+    dataset: str, settings: DatasetSettings, recordings: Sequence[Recording], target: Path
+) -> None:
+    """Resample the IMU of a shard into one HDF5 file."""
+    progress = tqdm(recordings, unit="recording", desc="resampling")
+    write_imu_shard(target, preprocess(open_layout(dataset, settings), progress, settings))

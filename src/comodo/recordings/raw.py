@@ -1,0 +1,128 @@
+"""Which recordings a job handles, and digests by which Snakemake notices that files from outside changed.
+
+They are pure functions of the config, the (small) split files and one `stat` per raw file, evaluated when the
+workflow is parsed: the job graph is known before any media file is opened.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from comodo.config import DatasetSettings
+from comodo.layouts.ids import shard_of
+from comodo.layouts.opening import open_layout
+from comodo.layouts.table import check_imu_described
+from comodo.layouts.types import Recording
+
+AS_SIMULATED = "as simulated"
+
+
+def fingerprint(recordings: Iterable[Recording]) -> str:
+    """Digest of which raw files the recordings use and of each file's size and mtime: one `stat` per file.
+
+    A missing or unreadable file counts as "missing", so that its later arrival changes the digest. The cut
+    (`start_s`, `end_s`) is part of it; label and split are not.
+    """
+    digest = hashlib.sha256()
+    stats: dict[Path, str] = {}
+    for recording in recordings:
+        files: list[Path | str] = []
+        for path in (recording.video, recording.imu):
+            if path is not None:
+                if path not in stats:
+                    stats[path] = _stat(path)
+                files += [path, stats[path]]
+        fields = (recording.id, *files)
+        digest.update(
+            repr((*map(str, fields), recording.start_s, recording.end_s)).encode("utf-8", "surrogatepass")
+        )
+    return digest.hexdigest()
+
+
+def _stat(path: Path) -> str:
+    try:
+        stat = os.stat(path)
+    except (OSError, ValueError):  # ValueError: a null byte in the id
+        return "missing"
+    return f"{stat.st_size} {stat.st_mtime_ns}"
+
+
+def recordings_of(dataset: str, settings: DatasetSettings, shard: int | None = None) -> list[Recording]:
+    """Recordings of a dataset, or of one of its shards, in the order of the split files."""
+    described = settings.model_dump_json()
+    return _recordings(dataset, described) if shard is None else _by_shard(dataset, described)[shard]
+
+
+@cache
+def _by_shard(dataset: str, settings: str) -> list[list[Recording]]:
+    n_shards = DatasetSettings.model_validate_json(settings).shards
+    found: list[list[Recording]] = [[] for _ in range(n_shards)]
+    for recording in _recordings(dataset, settings):
+        found[shard_of(recording.id, n_shards)].append(recording)
+    return found
+
+
+@cache
+def _recordings(dataset: str, settings: str) -> list[Recording]:
+    return open_layout(dataset, DatasetSettings.model_validate_json(settings)).recordings()
+
+
+def raw_state(dataset: str, settings: DatasetSettings, shard: int | None, marker: Path | None) -> str:
+    """Digest of a shard's raw files: paths, sizes, modification times.
+
+    Simulated data do not exist when the workflow is first parsed. Until somebody touches them their digest is a
+    constant, and the marker of the rule that makes them is an ordinary input.
+    """
+    if marker is not None:
+        touched = _touched(Path(settings.root), marker)
+        if not touched or not touched & {
+            p for r in recordings_of(dataset, settings, shard) for p in (r.video, r.imu)
+        }:
+            return AS_SIMULATED
+    return fingerprint(recordings_of(dataset, settings, shard))
+
+
+def labelled_state(dataset: str, settings: DatasetSettings, shard: int | None, marker: Path | None) -> str:
+    """Digest of a shard's recordings as the split files describe them: ids, splits, labels, groups."""
+    if marker is not None and not any(
+        path.suffix == ".txt" for path in _touched(Path(settings.root), marker)
+    ):
+        return AS_SIMULATED
+    recordings = recordings_of(dataset, settings, shard)
+    check_imu_described(dataset, settings, recordings)
+    rows = [[r.id, r.split, r.label, r.group] for r in recordings]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+
+
+def folder_state(folder: str | None) -> str:
+    """Digest of the files of a local checkpoint folder, by one `stat` each; "" for a hub id."""
+    if folder is None or not Path(folder).is_dir():
+        return ""
+    states = [[path.name, *(_state(path) or ())] for path in sorted(Path(folder).iterdir())]
+    return hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]
+
+
+def _touched(root: Path, marker: Path) -> set[Path]:
+    """Files of a simulated dataset that are no longer as the simulator left them."""
+    if not marker.exists():
+        return set()
+    files: list[dict[str, Any]] = json.loads(marker.read_text())["files"]
+    return {
+        root / file["path"]
+        for file in files
+        if _state(root / file["path"]) != (file["size"], file["mtime_ns"])
+    }
+
+
+def _state(path: Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns

@@ -1,0 +1,192 @@
+"""Raw IMU samples onto one clock, by their timestamps."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comodo.layouts.types import ImuError, ImuSamples
+from comodo.recordings.signal import FASTEST_HZ, LONGEST_HOLE_S, Floats, ImuSignal, check_signal, check_span
+
+FILTER_HALF = 16  # half length of the anti-aliasing filter, output samples
+
+
+def resample(components: Sequence[ImuSamples], rate_hz: float = 200.0, max_gap_s: float = 0.1) -> ImuSignal:
+    """Resample raw IMU by its timestamps onto the grid k / rate_hz.
+
+    Samples are sorted by time; those that are not finite are dropped, those with the same time averaged. Every
+    stretch without a hole longer than `max_gap_s` is interpolated on its own (cubic, after a low-pass where the rate
+    goes down); accel and gyro each on their own time axis. The last sample of a stretch stands for its whole sampling
+    interval, the first also for half of the one before (at most `max_gap_s` / 3). The rest of the grid is NaN.
+
+    Raises
+    ------
+    ImuError
+        Nothing usable is left, or a sensor never changes.
+    """
+    notes = [note for samples in components for note in samples.notes]
+    accel: list[_Piece] = []
+    gyro: list[_Piece] = []
+    for samples in components:
+        if samples.accel_t is samples.gyro_t or np.array_equal(
+            samples.accel_t, samples.gyro_t, equal_nan=True
+        ):
+            # one clock: one set of weights for six channels
+            both = np.concatenate([samples.accel, samples.gyro])
+            for piece in _stretches(samples.accel_t, both, rate_hz, max_gap_s):
+                accel.append(_Piece(piece.first, piece.values[:3]))
+                gyro.append(_Piece(piece.first, piece.values[3:]))
+        else:
+            accel += _stretches(samples.accel_t, samples.accel, rate_hz, max_gap_s)
+            gyro += _stretches(samples.gyro_t, samples.gyro, rate_hz, max_gap_s)
+    for name, pieces in (("accelerometer", accel), ("gyroscope", gyro)):
+        if not pieces:
+            few = (
+                f"no usable {name} samples: all lack a time or a value, stand alone, or are nearer than 50 µs"
+            )
+            raise ImuError("imu_empty", f"{few} (a wrong unit of time?)")
+    _drop_strays(accel, gyro, round(LONGEST_HOLE_S * rate_hz), notes)
+    first = min(piece.first for piece in (*accel, *gyro))
+    stop = max(piece.stop for piece in (*accel, *gyro))
+    check_span(stop - first, sum(piece.stop - piece.first for piece in accel), rate_hz)
+    data = np.full((6, stop - first), np.nan, dtype=np.float32)
+    for rows, pieces in ((data[:3], accel), (data[3:], gyro)):
+        for piece in pieces:
+            rows[:, piece.first - first : piece.stop - first] = piece.values
+    valid = np.isfinite(data[0]) & np.isfinite(data[3])
+    if not valid.any():
+        raise ImuError("imu_empty", "accelerometer and gyroscope never run at the same time")
+    begin, end = int(valid.argmax()), len(valid) - int(valid[::-1].argmax())
+    data, valid = data[:, begin:end], valid[begin:end]
+    if not valid.all():
+        data[:, ~valid] = np.nan
+    notes += check_signal(data, valid, components[0].gravity)
+    return ImuSignal(
+        data=np.ascontiguousarray(data), start_s=(first + begin) / rate_hz, rate_hz=rate_hz, notes=notes
+    )
+
+
+@dataclass(slots=True)
+class _Piece:
+    """A stretch of one sensor on the grid, starting at sample `first`."""
+
+    first: int
+    values: NDArray[np.float32]
+
+    @property
+    def stop(self) -> int:
+        return self.first + len(self.values[0])
+
+
+def _stretches(time: Floats, values: Floats, rate_hz: float, max_gap_s: float) -> list[_Piece]:
+    """Clean one component of one sensor (C, N) and resample it, hole by hole."""
+    usable = np.isfinite(time)
+    for row in values:
+        usable &= np.isfinite(row)
+    if not usable.all():
+        time, values = time[usable], values[:, usable]
+    if len(time) < 2:
+        return []
+    step = np.diff(time)
+    if (step < 0).any():
+        order = np.argsort(time, kind="stable")
+        time, values = time[order], values[:, order]
+        step = np.diff(time)
+    if (step == 0).any():
+        starts = np.flatnonzero(np.concatenate([[True], step > 0]))
+        values = np.add.reduceat(values, starts, axis=1) / np.diff(np.append(starts, len(time)))
+        time = time[starts]
+        step = np.diff(time)
+    cuts = np.flatnonzero(step > max_gap_s) + 1
+    pieces = []
+    for begin, end in zip([0, *cuts], [*cuts, len(time)], strict=True):
+        # a lone sample says nothing about the time around it
+        if end - begin > 1 and time[end - 1] - time[begin] > (end - begin - 1) / FASTEST_HZ:
+            piece = _stretch(time[begin:end], values[:, begin:end], rate_hz, max_gap_s / 3)
+            if piece.values.shape[1]:
+                pieces.append(piece)
+    return pieces
+
+
+def _stretch(time: Floats, values: Floats, rate_hz: float, longest_hold_s: float) -> _Piece:
+    """Resample samples without holes. A low-pass runs at a multiple of the rate, where the rate goes down."""
+    step = np.diff(time)
+    interval = float(np.median(step))
+    mean = (time[-1] - time[0]) / len(step)
+    # Bursts (many samples at once, then none) have a tiny median interval: don't believe more than 4 × the mean rate.
+    factor = max(1, math.ceil(1 / (max(interval, mean / 4) * rate_hz) - 0.05))
+    hold = min(interval, longest_hold_s) - 1e-6
+    first = math.ceil((time[0] - hold / 2) * rate_hz)
+    last = math.floor((time[-1] + hold) * rate_hz)
+    if factor == 1:
+        grid = np.arange(first, last + 1) / rate_hz
+        return _Piece(first, _cubic(time, step, values, grid))
+    from scipy.signal import firwin, upfirdn  # a second to import, and only needed here
+
+    half = FILTER_HALF * factor
+    grid = np.arange(first * factor - half, last * factor + half + 1) / (rate_hz * factor)
+    # pass 0.7, stop 1.0 of the new Nyquist rate
+    kernel = firwin(2 * half + 1, 0.85 / factor, window=("kaiser", 8.0))
+    dense = _cubic(time, step, values, grid)
+    filtered = upfirdn(kernel, dense, up=1, down=factor, axis=1)
+    return _Piece(first, filtered[:, 2 * FILTER_HALF : 2 * FILTER_HALF + last - first + 1].astype(np.float32))
+
+
+def _cubic(time: Floats, step: Floats, values: Floats, grid: Floats) -> NDArray[np.float32]:
+    """Interpolate (C, N) at `grid`: a cubic through the neighbours with slopes from three samples each.
+
+    Linear in the outermost intervals, and where neighbouring intervals differ much: through samples bunched together a
+    cubic amplifies their noise. Beyond the ends the end value holds. The weights depend on the times alone, so they
+    serve all channels.
+    """
+    n = len(time)
+    grid = np.clip(grid, time[0], time[-1])
+    left = np.clip(np.searchsorted(time, grid, side="right") - 1, 0, n - 2)
+    before, after = np.maximum(left - 1, 0), np.minimum(left + 2, n - 1)
+    h = step[left]
+    u = (grid - time[left]) / h
+    h_before, h_after = step[before], step[np.minimum(left + 1, n - 2)]
+    inner = (left > 0) & (left < n - 2)
+    inner &= np.maximum(np.maximum(h_before, h_after), h) < 4 * np.minimum(np.minimum(h_before, h_after), h)
+    # Hermite basis of the slopes at both ends, times h: slope = parabola through three samples.
+    rise = np.where(inner, u * (1 - u) ** 2, 0.0)
+    fall = np.where(inner, -(u**2) * (1 - u), 0.0)
+    r, s = h / h_before, h / h_after
+    far_left = -rise * r * r / (1 + r)
+    far_right = fall * s * s / (1 + s)
+    at_right = np.where(inner, u * u * (3 - 2 * u), u)
+    at_left = 1 - at_right
+    at_left += rise * (r - 1) - fall / (1 + s)
+    at_right += rise / (1 + r) + fall * (1 - s)
+    out = np.empty((len(values), len(grid)), dtype=np.float32)
+    for row, target in zip(np.ascontiguousarray(values), out, strict=True):
+        target[:] = (
+            far_left * row[before] + at_left * row[left] + at_right * row[left + 1] + far_right * row[after]
+        )
+    return out
+
+
+def _drop_strays(accel: list[_Piece], gyro: list[_Piece], longest: int, notes: list[str]) -> None:
+    """Keep the pieces around the longest one; a timestamp hours away is an artefact and would only cost memory."""
+    pieces = sorted((*accel, *gyro), key=lambda piece: piece.first)
+    group, stop = 0, pieces[0].stop
+    groups = []
+    for piece in pieces:
+        group += piece.first - stop > longest
+        stop = max(stop, piece.stop)
+        groups.append(group)
+    sizes = np.bincount(groups, weights=[piece.values.shape[1] for piece in pieces])
+    if len(sizes) == 1:
+        return
+    kept = {id(piece) for piece, number in zip(pieces, groups, strict=True) if number == sizes.argmax()}
+    for sensor in (accel, gyro):
+        sensor[:] = [piece for piece in sensor if id(piece) in kept]
+    if not (accel and gyro):
+        raise ImuError("imu_empty", "accelerometer and gyroscope never run at the same time")
+    notes.append(
+        f"{1 - sizes.max() / sizes.sum():.1%} of the samples lie hours away from the rest and were left out"
+    )

@@ -1,0 +1,206 @@
+"""Raw video of any kind, decoded by its timestamps (PyAV); damage is noticed and left out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av.filter
+
+from comodo.text import inert_line
+
+# A longer pause between source frames freezes the picture: no clip is made of it.
+LONGEST_FREEZE_S = 0.5
+# Beyond so long a time without frames, all in all, timestamps are not believed: the gaps are filled with pictures.
+LONGEST_STILL_S = 3600.0
+MOST_PIXELS = 8192 * 8192  # of a frame; what a decoder takes for it the file's size does not tell
+_COVER = av.stream.Disposition.attached_pic
+
+
+class VideoError(Exception):
+    """A video that cannot be used at all; `reason` is a key of `comodo.clips.REASONS`."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(inert_line(message))
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What the container says about a video."""
+
+    duration_s: float
+    width: int  # as displayed, rotation applied
+    height: int
+    fps: float  # mean rate; 0 where unknown
+    n_frames: int | None  # None where the container does not say
+
+
+def probe(path: Path) -> VideoInfo:
+    """Read what the container says; decodes one frame. Raises `VideoError`."""
+    with open_video(path) as container:
+        stream = video_stream(container, path)
+        try:
+            frame = next(container.decode(stream), None)
+        except av.error.FFmpegError as error:
+            raise VideoError("video_unreadable", f"{path}: {error.strerror}") from None
+        if frame is None:
+            raise VideoError("video_no_frames", f"{path}: no frame can be decoded")
+        sides = (frame.width, frame.height)
+        width, height = sides if frame.rotation % 180 == 0 else sides[::-1]
+        rate = stream.average_rate
+        return VideoInfo(
+            duration_s=declared_duration(container, stream) or 0.0,
+            width=width,
+            height=height,
+            fps=float(rate) if rate else 0.0,
+            n_frames=stream.frames or None,
+        )
+
+
+def open_video(path: Path) -> Any:
+    """Open a container for reading; say plainly what is wrong with a file that cannot be."""
+    try:
+        with open(path, "rb") as file:
+            empty = not file.read(1)
+    except FileNotFoundError:
+        raise VideoError("video_missing_file", f"{path} does not exist") from None
+    except (OSError, ValueError) as error:
+        raise VideoError("video_unreadable", f"{path} cannot be read: {error}") from None
+    if empty:
+        raise VideoError("video_empty", f"{path} is empty")
+    try:
+        limit = {"max_pixels": str(MOST_PIXELS)}
+        return av.open(os.fspath(path), options=limit, metadata_errors="replace")
+    except (av.error.FFmpegError, ValueError) as error:
+        raise VideoError("video_unreadable", f"{path} is not a video that can be read: {error}") from None
+
+
+def video_stream(container: Any, path: Path) -> Any:
+    """The first video track that is no cover picture. Raises `VideoError` where there is none."""
+    streams = [stream for stream in container.streams.video if not stream.disposition & _COVER]
+    if not streams:
+        raise VideoError("video_no_stream", f"{path} has no video track")
+    if streams[0].codec_context is None or streams[0].time_base is None:
+        raise VideoError("video_unreadable", f"{path}: no decoder for its video track")
+    streams[0].codec_context.options = {"max_pixels": str(MOST_PIXELS)}
+    return streams[0]
+
+
+def declared_duration(container: Any, stream: Any) -> float | None:
+    """Length of the video track in seconds, else the end of the file less the track's start (Matroska)."""
+    if stream.duration is not None:
+        return float(stream.duration * stream.time_base)
+    if container.duration is None:
+        return None
+    return float(container.duration / av.time_base - (stream.start_time or 0) * stream.time_base)
+
+
+class WholeFrames:
+    """The undamaged frames of a part of a video, with `pts` counted from the part's start.
+
+    The last frame before the part comes too (at a negative time): it is what the part's first instant shows. After the
+    iteration the attributes tell what was found.
+    """
+
+    def __init__(self, container: Any, stream: Any, start_s: float, end_s: float | None) -> None:
+        self.container, self.stream = container, stream
+        self.start_s, self.end_s = start_s, float("inf") if end_s is None else end_s
+        self.first_pts: int | None = stream.start_time
+        self.end = start_s  # end of the last frame, s of the source
+        self.damage: str | None = None
+        self.holes: list[tuple[float, float]] = []  # between frames, s of the part; all longer than a freeze
+        self.still = 0.0  # their sum
+
+    def __iter__(self) -> Iterator[Any]:
+        base = self.stream.time_base
+        usual = 1 / self.stream.average_rate if self.stream.average_rate else Fraction(0)
+        if self.start_s > 0:
+            self._seek(base)
+        last = None
+        for frame in self._decode():
+            if self.first_pts is None:
+                self.first_pts = frame.pts
+            time = float((frame.pts - self.first_pts) * base)
+            if time >= self.end_s:
+                break
+            if last is not None and time <= last:  # two frames at one time: the filters want increasing ones
+                continue
+            end = time + float(frame.duration * base if frame.duration else usual)
+            if end > self.start_s and (before := max(self.end, self.start_s)) < time - LONGEST_FREEZE_S:
+                if not self._believes(time - before):
+                    break
+                self.holes.append((before - self.start_s, time - self.start_s))
+            if time + LONGEST_FREEZE_S < end and end > self.start_s:
+                since, until = max(time, self.start_s), min(end, self.end_s)
+                if not self._believes(until - since):
+                    frame.duration = round(min(usual, Fraction(LONGEST_FREEZE_S)) / base)
+                    end = time + float(frame.duration * base)
+                else:
+                    self.holes.append((since - self.start_s, until - self.start_s))
+            self.end = max(self.end, min(end, self.end_s))
+            last = time
+            frame.pts = frame.pts - self.first_pts - round(self.start_s / base)
+            yield frame
+
+    def frozen(self, longest: float) -> list[tuple[float, float]]:
+        """Holes of the part longer than `longest` seconds, those that touch joined."""
+        joined: list[tuple[float, float]] = []
+        for begin, end in self.holes:
+            if end - begin <= longest + 1e-6:
+                continue
+            if joined and begin <= joined[-1][1] + 1e-6:
+                joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+            else:
+                joined.append((begin, end))
+        return joined
+
+    def _believes(self, hole: float) -> bool:
+        """Whether what is missing so far, `hole` seconds more, can be true."""
+        self.still += hole
+        if self.still > LONGEST_STILL_S:
+            self.damage = self.damage or f"no frames for {self.still:.0f} s after {self.end:.2f} s"
+        return self.still <= LONGEST_STILL_S
+
+    def _seek(self, base: Fraction) -> None:
+        """Go to the keyframe before the start; where that fails, decoding from the file's start does as well."""
+        try:
+            place = (self.first_pts or 0) + int(self.start_s / base)
+            self.container.seek(place, stream=self.stream, backward=True)
+        except av.error.FFmpegError:
+            self.damage = "cannot seek"
+
+    def _decode(self) -> Iterator[Any]:
+        """Decode; after damage go on at the next keyframe, for what lies between is made of guesses."""
+        waiting = False
+        packets = self.container.demux(self.stream)
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.error.FFmpegError as error:
+                self.damage = self.damage or f"read error after {self.end:.2f} s ({error.strerror})"
+                packet = None
+            try:
+                frames = self.stream.decode(packet) if packet is None or not packet.is_corrupt else None
+            except av.error.EOFError:
+                return
+            except av.error.FFmpegError:
+                frames = None
+            if frames is None:
+                self.damage = self.damage or f"damaged after {self.end:.2f} s"
+                waiting = True
+                frames = []
+            for frame in frames:
+                if frame.is_corrupt:
+                    self.damage = self.damage or f"damaged after {self.end:.2f} s"
+                    waiting = True
+                    continue
+                waiting = waiting and not frame.key_frame
+                if not waiting and frame.pts is not None:
+                    yield frame
+            if packet is None:
+                return

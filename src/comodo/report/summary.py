@@ -1,0 +1,57 @@
+"""The tables at a glance: one row per encoder, one column per protocol."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from comodo.report.tables import mean_over_seeds
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """Top-1 at a glance: one row per encoder, one column per protocol."""
+    short = mean_over_seeds(table[table["scoring"] != "medoid"])
+    names = short[["teacher", "student", "experiment"]].astype(str).itertuples(index=False, name=None)
+    encoder = [
+        f"teacher {teacher}" if student == "-" else f"{student} ({experiment})"
+        for teacher, student, experiment in names
+    ]
+    return _wide(short.assign(encoder=encoder), "top1")
+
+
+def gains(table: pd.DataFrame) -> pd.DataFrame:
+    """Differences at a glance: one row per experiment, one column per protocol, in points with the interval."""
+    short = table[table["scoring"] != "medoid"]
+    figures = 100 * short[["difference", "low", "high"]].to_numpy(float)
+    shown = [f"{gain:+.1f} [{low:+.1f}, {high:+.1f}]" for gain, low, high in figures]
+    return _wide(short.assign(encoder=short["experiment"] + " − " + short["baseline"], shown=shown), "shown")
+
+
+def _column(protocol: str, labels: Any, scoring: str) -> str:
+    """What a column of the summary is called."""
+    if protocol == "anchor":
+        return f"zero-shot, {scoring} anchors"
+    number = f"{labels} label{'' if str(labels) == '1' else 's'}"
+    if protocol == "head":
+        return f"own head, {number}"
+    return f"SVM, {number}" + (" (Platt)" if scoring == "platt" else "")
+
+
+def _wide(short: pd.DataFrame, values: str) -> pd.DataFrame:
+    """One row per evaluated dataset and encoder, in the order in which they came; one column per protocol."""
+    index = ["eval_dataset", "encoder"]
+    keys = short[["protocol", "labels_per_class", "scoring"]].itertuples(index=False, name=None)
+    short = short.assign(column=[_column(*key) for key in keys])
+    wide = short.pivot(index=index, columns="column", values=values)
+    order = short.drop_duplicates(index).set_index(index).index
+    wide = wide.loc[order, sorted(dict.fromkeys(short["column"]), key=_place)]
+    return wide.fillna("").reset_index().rename(columns={"eval_dataset": "on"})
+
+
+def _place(column: str) -> tuple[int, float]:
+    """Zero-shot first, then few labels to all, then own heads."""
+    kind, rest = column.split(", ")
+    number = rest.split()[0]
+    labels = float(number) if number.isdigit() else float("inf") if number == "all" else 0
+    return ("zero-shot", "SVM", "own head").index(kind), labels

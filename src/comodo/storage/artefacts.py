@@ -1,0 +1,184 @@
+"""Reading what an earlier stage wrote: parquet tables, HDF5 files, folders of weights. Damage is noticed and named.
+
+A disk, a copy or a hand can damage a file between two runs. Tables carry checksums of their pages, HDF5 arrays of
+their chunks, folders of weights a list of digests (`sha256sum --check SHA256SUMS`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, Final
+
+from comodo.storage.files import atomic
+from comodo.text import first_line
+
+if TYPE_CHECKING:
+    import h5py
+    import pandas as pd
+    from numpy.typing import NDArray
+
+SUMS: Final = "SHA256SUMS"
+CHECKED: Final[dict[str, Any]] = {"fletcher32": True}
+"""Arguments of `create_dataset` for an array whose chunks carry checksums, which HDF5 looks at when it reads them."""
+
+
+class DamageError(ValueError):
+    """An artefact that is not what its stage wrote."""
+
+    def __init__(self, path: Path, why: object) -> None:
+        super().__init__(f"{path} is damaged or not whole ({first_line(why)}): delete it and run again")
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a parquet table whole or not at all."""
+    with atomic(path) as partial:
+        table.to_parquet(partial, index=False, write_page_checksum=True)
+
+
+def read_table(path: Path | str) -> pd.DataFrame:
+    """Read a parquet table; raises `DamageError`."""
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(path, page_checksum_verification=True)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError) as error:  # pyarrow's errors are both
+        raise DamageError(Path(path), error) from None
+
+
+def read_tables(paths: Sequence[Path | str]) -> pd.DataFrame:
+    """Several parquet tables as one."""
+    import pandas as pd
+
+    return pd.concat([read_table(path) for path in paths], ignore_index=True)
+
+
+@contextmanager
+def open_hdf5(path: Path | str) -> Iterator[h5py.File]:
+    """Open an HDF5 file read-only; what turns out damaged or missing in it within the block raises `DamageError`."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            check_shapes(file)
+            yield file
+    except FileNotFoundError:
+        raise
+    except (OSError, KeyError, RuntimeError) as error:
+        # HDF5's own errors bear no number of the system; those of writing are of another file, and a full disk
+        if getattr(error, "errno", None) is not None or "write" in str(error).lower():
+            raise
+        raise DamageError(Path(path), error) from None
+
+
+def check_shapes(file: h5py.File) -> None:
+    """Refuse arrays larger than the file: ours are written whole and not compressed. Raises `DamageError`."""
+    import h5py
+
+    held = 0
+
+    def add(name: str, part: h5py.HLObject) -> None:
+        nonlocal held
+        held += part.nbytes if isinstance(part, h5py.Dataset) else 0
+
+    file.visititems(add)
+    if held > (size := Path(file.filename).stat().st_size):
+        raise DamageError(Path(file.filename), f"arrays of {held} bytes in a file of {size}")
+
+
+@contextmanager
+def new_file(path: Path | str) -> Iterator[IO[bytes]]:
+    """A file for a library that cannot bear a full disk; it appears whole or not at all, or raises `WriteError`."""
+    with atomic(path) as partial, _Disk(partial, "w+b") as disk:
+        try:
+            yield disk  # type: ignore[misc]
+        finally:
+            if disk.error is not None:
+                raise disk.error
+
+
+@contextmanager
+def create_hdf5(path: Path | str) -> Iterator[h5py.File]:
+    """Write an HDF5 file whole or not at all; raises `WriteError`."""
+    import h5py
+
+    with new_file(path) as disk, h5py.File(disk, "w") as file:
+        yield file
+
+
+class _Disk(io.FileIO):
+    """A file that takes everything, keeps the disk's first refusal to itself, and writes nothing after it.
+
+    HDF5 cannot close a file whose last blocks the disk refuses: it leaves it open, and crashes the process later. torch
+    says that the position is unexpected.
+    """
+
+    error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        view = memoryview(data)
+        try:
+            while self.error is None and len(view):
+                view = view[super().write(view) :]
+        except OSError as error:
+            self.error = error
+        return len(data)
+
+    def truncate(self, size: int | None = None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self.error = self.error or error
+            return size or 0
+
+    def readinto(self, buffer: Any) -> int:
+        view = memoryview(buffer)
+        if self.error is not None:  # what was not written cannot be read
+            view[:] = bytes(len(view))
+            return len(view)
+        return super().readinto(buffer)
+
+
+def write_array(group: h5py.Group, name: str, values: NDArray[Any]) -> None:
+    """Write an array whose chunks carry checksums."""
+    checked = {"chunks": True, **CHECKED} if values.size else {}
+    group.create_dataset(name, data=values, **checked)
+
+
+def write_texts(group: h5py.Group, name: str, texts: Iterable[str]) -> None:
+    """Write texts as an array of fixed width, so that it carries checksums; HDF5 has none for texts of any width."""
+    import h5py
+    import numpy as np
+
+    encoded = [text.encode() for text in texts]
+    width = max((len(text) for text in encoded), default=0) or 1
+    write_array(group, name, np.array(encoded, dtype=h5py.string_dtype("utf-8", width)))
+
+
+def write_sums(folder: Path) -> None:
+    """List the digests of the files of a folder in its `SHA256SUMS`."""
+    lines = [f"{file_digest(file)}  {file.name}\n" for file in sorted(folder.iterdir()) if file.name != SUMS]
+    (folder / SUMS).write_text("".join(lines))
+
+
+def check_sums(folder: Path) -> None:
+    """Compare the files of a folder with its `SHA256SUMS`, where there is one; raises `DamageError`."""
+    if not (folder / SUMS).is_file():
+        return
+    for line in (folder / SUMS).read_text().splitlines():
+        digest, _, name = line.partition("  ")
+        if not (folder / name).is_file():
+            raise DamageError(folder, f"no {name}")
+        if file_digest(folder / name) != digest:
+            raise DamageError(folder / name, f"not the content that {SUMS} lists")
+
+
+def file_digest(file: Path) -> str:
+    """SHA-256 of a file's content, in hexadecimal digits."""
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from comodo.config import DatasetSettings
+from comodo.recordings.raw import AS_SIMULATED, labelled_state, raw_state, recordings_of
+
+SPLITS = {"train": "a\tx\nb\ty\n", "val": "c\tx\nd\ty\n", "test": "e\tx\nf\ty\n"}
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> DatasetSettings:
+    for folder in ("full_scale", "imu", "splits"):
+        (tmp_path / folder).mkdir()
+    for name, text in SPLITS.items():
+        (tmp_path / "splits" / f"{name}.txt").write_text(text)
+    for name in "abcdef":
+        (tmp_path / "full_scale" / f"{name}.mp4").write_text(name)
+        (tmp_path / "imu" / f"{name}.csv").write_text(name)
+    return DatasetSettings(layout="ego4d", root=str(tmp_path), shards=2)
+
+
+def test_shards_divide_the_recordings(settings: DatasetSettings) -> None:
+    parts = [{r.id for r in recordings_of("d", settings, shard)} for shard in range(2)]
+    assert parts[0] | parts[1] == set("abcdef")
+    assert not parts[0] & parts[1]
+    assert [r.id for r in recordings_of("d", settings)] == list("abcdef")
+
+
+@pytest.mark.parametrize("file", ["full_scale/{}.mp4", "imu/{}.csv"])
+def test_replaced_file_changes_its_shard_only(settings: DatasetSettings, tmp_path: Path, file: str) -> None:
+    before = [raw_state("d", settings, shard, None) for shard in range(2)]
+    labelled = labelled_state("d", settings, None, None)
+    name = recordings_of("d", settings, 1)[0].id
+    (tmp_path / file.format(name)).write_text("another file")
+    after = [raw_state("d", settings, shard, None) for shard in range(2)]
+    assert before[0] == after[0]
+    assert before[1] != after[1]
+    assert labelled_state("d", settings, None, None) == labelled
+
+
+def test_simulated_data_are_noticed_when_touched_only(settings: DatasetSettings, tmp_path: Path) -> None:
+    marker = tmp_path / "simulated.json"
+    assert raw_state("d", settings, 0, marker) == AS_SIMULATED  # nothing simulated yet
+    files = []
+    for path in sorted(tmp_path.rglob("*.*")):
+        stat = path.stat()
+        files.append(
+            {"path": str(path.relative_to(tmp_path)), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+        )
+    marker.write_text(json.dumps({"files": files}))
+    assert raw_state("d", settings, 0, marker) == raw_state("d", settings, 1, marker) == AS_SIMULATED
+    assert labelled_state("d", settings, None, marker) == AS_SIMULATED
+    os.utime(recordings_of("d", settings, 1)[0].imu, ns=(0, 0))
+    assert raw_state("d", settings, 0, marker) == AS_SIMULATED
+    assert raw_state("d", settings, 1, marker) != AS_SIMULATED
+    assert labelled_state("d", settings, None, marker) == AS_SIMULATED
+    (tmp_path / "splits/test.txt").write_text("e\ty\nf\ty\n")
+    assert labelled_state("d", settings, None, marker) != AS_SIMULATED
+
+
+def test_without_video_only_the_imu_is_looked_at(settings: DatasetSettings, tmp_path: Path) -> None:
+    alone = settings.model_copy(update={"video": None})
+    before = raw_state("d", alone, 1, None)
+    name = recordings_of("d", alone, 1)[0].id
+    (tmp_path / f"full_scale/{name}.mp4").unlink()
+    assert raw_state("d", alone, 1, None) == before
+    assert raw_state("d", alone, 1, None) != raw_state("d", settings, 1, None)
+    (tmp_path / f"imu/{name}.csv").write_text("another file")
+    assert raw_state("d", alone, 1, None) != before

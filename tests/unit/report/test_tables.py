@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from comodo.report.summary import gains, summary
+from comodo.report.tables import COLUMNS, collect, differences, mean_over_seeds
+from comodo.report.write import write_report
+
+SETTINGS: dict[str, Any] = {"dataset": "home", "teacher": "videomae", "student": "mantis"}
+EXPERIMENTS = {
+    "frozen": {**SETTINGS, "objective": "none"},
+    "ours": {**SETTINGS, "objective": "comodo", "queue_size": 64},
+}
+BASELINES = {"ours": "frozen"}
+RUNS = dict.fromkeys(
+    [
+        "home/teachers/videomae",
+        *(f"experiments/{name}/seed{seed}/home" for name in EXPERIMENTS for seed in (1, 2)),
+    ],
+    ("svm", "anchors"),
+)
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    for number, run in enumerate(RUNS):
+        (tmp_path / run).mkdir(parents=True)
+
+        def row(labels: Any, scoring: str, top1: float) -> dict[str, Any]:
+            scores = {"top1": top1, "top3": 0.9, "top5": 1.0, "hits": [10 * top1, 20 * top1]}
+            return {"labels_per_class": labels, "scoring": scoring, **scores}
+
+        anchors = [row(0, rule, 0.1 * number) for rule in ("first", "medoid", "mean")]
+        svm = [row(1, "decision", 0.5), row("all", "decision", 0.6 + 0.05 * number), row("all", "platt", 0.4)]
+        about = {"n_test": 30, "n_classes": 4, "recordings": ["a", "b"], "windows": [10, 20]}
+        (tmp_path / run / "anchors.json").write_text(json.dumps({**about, "results": anchors}))
+        (tmp_path / run / "svm.json").write_text(json.dumps({**about, "results": svm}))
+        if run.startswith("experiments"):
+            history = [{"epoch": 0, "loss": None if "frozen" in run else 3.0, "zero_shot_mean": 0.3}]
+            (tmp_path / run).parent.joinpath("history.json").write_text(json.dumps(history))
+    return tmp_path
+
+
+def test_table_has_a_row_per_run_and_score(results: Path) -> None:
+    table = collect(results, RUNS, EXPERIMENTS)
+    assert table.columns.tolist() == COLUMNS
+    assert len(table) == len(RUNS) * 6
+    teacher = table[table["student"] == "-"]
+    assert set(teacher["experiment"]) == {"-"}
+    assert teacher["seed"].isna().all()
+    ours = table[table["experiment"] == "ours"]
+    assert set(ours["queue_size"]) == {64}
+    assert set(ours["seed"]) == {1, 2}
+    assert table[table["experiment"] == "frozen"]["queue_size"].isna().all()
+
+
+def test_mean_and_deviation_over_seeds(results: Path) -> None:
+    short = mean_over_seeds(collect(results, RUNS, EXPERIMENTS))
+    row = short[
+        (short["experiment"] == "ours")
+        & (short["labels_per_class"] == "all")
+        & (short["scoring"] == "decision")
+    ]
+    assert row["top1"].tolist() == ["77.5 ± 3.5"]  # of 75 and 80
+    assert row["seeds"].tolist() == [2]
+    teacher = short[(short["student"] == "-") & (short["scoring"] == "platt")]
+    assert teacher["top1"].tolist() == ["40.0"]
+
+
+def test_summary_is_one_row_per_encoder(results: Path) -> None:
+    wide = summary(collect(results, RUNS, EXPERIMENTS))
+    assert wide["encoder"].tolist() == ["teacher videomae", "mantis (frozen)", "mantis (ours)"]
+    assert wide["SVM, all labels"].tolist() == ["60.0", "67.5 ± 3.5", "77.5 ± 3.5"]
+    assert "zero-shot, medoid anchors" not in wide
+
+
+def test_difference_to_the_baseline(results: Path) -> None:
+    table = differences(results, RUNS, BASELINES)
+    assert set(table["experiment"]) == {"ours"}
+    assert len(table) == 6
+    row = table[(table["scoring"] == "decision") & (table["labels_per_class"] == "all")].iloc[0]
+    assert row["difference"] == pytest.approx(0.1)  # 75 and 80 against 65 and 70
+    assert row["low"] == pytest.approx(0.1)
+    assert row["seeds"] == 2
+    shown = gains(table)
+    assert shown["encoder"].tolist() == ["ours − frozen"]
+    assert shown["SVM, all labels"].tolist() == ["+10.0 [+10.0, +10.0]"]
+
+
+def test_report_is_written(results: Path) -> None:
+    histories = [
+        results / f"experiments/{name}/seed{seed}/history.json" for name in EXPERIMENTS for seed in (1, 2)
+    ]
+    write_report(results, RUNS, EXPERIMENTS, BASELINES, histories, results / "report")
+    names = {path.name for path in (results / "report").iterdir()}
+    figures = {"training.png", "label-efficiency.png"}
+    assert names == {"accuracy.csv", "accuracy.md", "differences.csv", "summary.md"} | figures
+    assert len(pd.read_csv(results / "report/accuracy.csv")) == len(RUNS) * 6
+    assert "Chance: 25.0 on home" in (summary := (results / "report/summary.md").read_text())
+    assert "ours − frozen" in summary
