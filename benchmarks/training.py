@@ -22,7 +22,7 @@ from comodo.layouts.types import Recording
 from comodo.models.heads import new_head
 from comodo.models.student import Student
 from comodo.models.students import new_student
-from comodo.objectives.comodo import ComodoLoss
+from comodo.objectives import ComodoLoss, Lesson
 from comodo.recordings.imu_shard import write_imu_shard
 from comodo.recordings.signal import ImuSignal
 
@@ -98,7 +98,7 @@ def gpu(bench: Bench) -> list[Row]:
 
 
 def _step(bench: Bench, device: str, precision: str) -> Row:
-    from comodo.distill.loop import train_distillation
+    from comodo.distill.loop import Run, train_distillation
 
     use_device(bench.cores)
     clips = imu_shard(bench.folder / "imu.h5", 8, 16 * 60)
@@ -141,19 +141,9 @@ def _step(bench: Bench, device: str, precision: str) -> Row:
         queue_size=len(queue),
         precision=precision,
     )
-    train_distillation(
-        student,
-        head,
-        ComodoLoss(queue),
-        windows,
-        targets,
-        settings,
-        0,
-        batches=[batches],
-        on_step=on_step,
-        device=device,
-        progress=False,
-    )
+    lesson = Lesson(targets, {"student": head}, "student", ComodoLoss(queue))
+    run = Run(seed=0, batches=[batches], on_step=on_step, device=device, progress=False)
+    train_distillation(student, lesson, windows, settings, run)
     where = "" if device == "cpu" else f", {torch.cuda.get_device_name()}, {precision}"
     return compare(
         f"distill, Mantis-8M, batch 128, K = 16384{where}",

@@ -1,11 +1,14 @@
 """The training loop under its name of the first version: see `comodo.distill`."""
 
 from comodo.clips.imu_windows import Windows
-from comodo.distill.loop import train_distillation
+from comodo.distill.loop import Run, train_distillation
 from comodo.distill.schedule import TrainingError, learning_rate, schedule_steps, shuffled_batches
+from comodo.objectives import Lesson
 from comodo.objectives.targets import Targets
 
 __all__ = [
+    "Lesson",
+    "Run",
     "Targets",
     "TrainingError",
     "Windows",

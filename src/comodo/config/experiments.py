@@ -9,13 +9,24 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from comodo.config.block import Block, Precision
+from comodo.config.block import Block
+from comodo.config.objectives import (
+    OBJECTIVES,
+    ClipsKeys,
+    ComodoKeys,
+    InfonceKeys,
+    ObjectiveSettings,
+    ProjectionKeys,
+    QueueKeys,
+    SupervisedKeys,
+    TrainingKeys,
+)
 
 MOST_POINTS = 10_000  # of a sweep
 
 
-class ExperimentSettings(Block):
-    """dataset × teacher × student × objective × settings. Any but the last two may be a list: a sweep."""
+class RunKeys(Block):
+    """What meets in an experiment."""
 
     dataset: str = Field(description="a name under `datasets`")
     teacher: str | None = Field(
@@ -25,35 +36,15 @@ class ExperimentSettings(Block):
     objective: Literal["comodo", "infonce", "l2", "supervised", "none"] = Field(
         "comodo", description="training objective; none: the student as it is"
     )
-    queue_size: int = Field(16384, ge=1, description="teacher embeddings in the queue")
-    student_temperature: float = Field(0.05, gt=0, description="softmax temperature of the student")
-    teacher_temperature: float = Field(0.1, gt=0, description="softmax temperature of the teacher")
-    infonce_temperature: float = Field(0.1, gt=0, description="infonce: softmax temperature")
-    infonce_symmetric: bool = Field(False, description="infonce: the clip shall find its window, too")
-    labels_per_class: int | None = Field(
-        None, ge=1, description="supervised: labelled train windows of each class; null: all"
-    )
-    clips_per_recording: int = Field(
-        0, ge=0, description="train on that many pairs of each recording; 0: on all"
-    )
-    projection: Literal["random", "pca", "none"] = Field(
-        "random", description="comodo: how teacher embeddings are projected (published: a random MLP)"
-    )
-    student_head: Literal["mlp", "linear"] = Field(
-        "mlp", description="comodo: what projects the student while it learns (published: an MLP)"
-    )
-    projection_hidden: int = Field(2048, ge=1, description="hidden width of the projection MLPs")
-    projection_dim: int = Field(128, ge=1, description="output width of the projection MLPs")
-    learning_rate: float = Field(3e-4, gt=0, description="peak learning rate (AdamW)")
-    epochs: int = Field(20, ge=1, description="passes over the train clips")
-    batch_size: int = Field(128, ge=2, description="windows per step")
-    precision: Precision = Field(
-        "float32", description="of the forward pass in training (bfloat16: autocast)"
-    )
-    compile: bool = Field(False, description="torch.compile: minutes at the start, then faster steps")
-    schedule: Literal["linear", "reference"] = Field(
-        "linear", description="warm-up and decay over the true number of steps, or over the published total"
-    )
+
+
+# The bases give the order of the keys, last to first: Snakemake compares params by their text, and another order would
+# train every student of an older version again.
+class ExperimentSettings(
+    TrainingKeys, ProjectionKeys, ClipsKeys, SupervisedKeys, InfonceKeys, ComodoKeys, QueueKeys, RunKeys
+):
+    """dataset × teacher × student × objective × settings. Any but the last two may be a list: a sweep."""
+
     eval_datasets: tuple[str, ...] = Field(
         (), description="datasets to evaluate on; default the experiment's own"
     )
@@ -63,16 +54,29 @@ class ExperimentSettings(Block):
 
     @model_validator(mode="after")
     def _consistent(self) -> ExperimentSettings:
-        if self.objective in ("comodo", "infonce", "l2") and self.teacher is None:
+        if self.teacher is None and self.of_objective.teacher == "required":
             raise ValueError(f"objective {self.objective!r} learns from a teacher: name one")
-        if self.labels_per_class is not None and self.objective != "supervised":
+        if self.labels_per_class is not None and not self.of_objective.classifies:
             raise ValueError("`labels_per_class` belongs to objective `supervised`: no other one sees labels")
         return self
 
     @property
+    def of_objective(self) -> ObjectiveSettings:
+        """The settings of the experiment's objective, without the keys of others."""
+        kind = OBJECTIVES[self.objective]
+        return kind.model_validate(self.model_dump(include=set(kind.model_fields)))
+
+    @property
     def sees_video(self) -> bool:
         """Whether a teacher takes part: in the training, or (objective `none`) in the zero-shot measurement."""
-        return self.teacher is not None and self.objective != "supervised"
+        return self.teacher is not None and self.of_objective.teacher != "unused"
+
+    @property
+    def used(self) -> dict[str, Any]:
+        """The settings that the experiment's student depends on, and no others, as plain values."""
+        keys = {"dataset", "student", "objective"} | ({"teacher"} if self.sees_video else set())
+        keys |= self.of_objective.used_keys(self.sees_video)
+        return self.model_dump(mode="json", include=keys)
 
 
 SWEPT = set(ExperimentSettings.model_fields) - {"eval_datasets", "baseline"}

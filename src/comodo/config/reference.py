@@ -11,6 +11,14 @@ from pydantic_core import PydanticUndefined
 
 from comodo import config
 
+TYPES: Final = {
+    "array": "list",
+    "boolean": "`true`, `false`",
+    "integer": "whole number",
+    "null": "",
+    "number": "number",
+    "string": "text",
+}
 BEGIN: Final = "<!-- keys: written by `make docs`, from src/comodo/config/ -->"
 BLOCKS: Final[dict[str, type[BaseModel]]] = {
     "The top level": config.Config,
@@ -59,8 +67,7 @@ def _values(schema: dict[str, Any]) -> str:
         return f"`{schema['const']}`"
     limits = [("minimum", "≥"), ("exclusiveMinimum", ">"), ("maximum", "≤")]
     bounds = [f"{sign} {schema[key]:g}" for key, sign in limits if key in schema]
-    names = {"integer": "whole number", "number": "number", "string": "text", "array": "list", "null": ""}
-    kind = names.get(schema.get("type", ""), "block")
+    kind = TYPES.get(schema.get("type", ""), "block")
     return f"{kind} {' and '.join(bounds)}".strip()
 
 

@@ -94,7 +94,7 @@ class Config(Block):
             if (
                 student is not None
                 and student.architecture == "minirocket"
-                and experiment.objective not in ("supervised", "none")
+                and experiment.of_objective.teacher == "required"
             ):
                 faults.append(
                     f"experiments.{name}.objective: minirocket has no weights to distil into: "
@@ -113,24 +113,9 @@ class Config(Block):
         """How an experiment is measured on a dataset: `svm`, `anchors` (zero-shot), `head` (its own classifier)."""
         settings = self.experiments[experiment]
         zero_shot = settings.sees_video and self.datasets[dataset].video is not None
-        own_head = settings.objective == "supervised" and dataset == settings.dataset
+        own_head = settings.of_objective.classifies and dataset == settings.dataset
         return ("svm", *["anchors"] * zero_shot, *["head"] * own_head)
 
     def used_settings(self, experiment: str) -> dict[str, Any]:
         """The settings that an experiment's student depends on, and no others, as plain values."""
-        settings = self.experiments[experiment]
-        used = {"dataset", "student", "objective"} | ({"teacher"} if settings.sees_video else set())
-        if settings.objective != "none":
-            used |= {"learning_rate", "epochs", "batch_size", "schedule", "clips_per_recording"}
-            used |= {"precision", "compile"}
-        if settings.schedule == "reference":
-            used |= {"queue_size"}
-        if settings.objective == "comodo":
-            used |= {"queue_size", "student_temperature", "teacher_temperature"}
-        if settings.objective in ("comodo", "none") and settings.sees_video:
-            used |= {"projection", "student_head", "projection_hidden", "projection_dim"}
-        if settings.objective == "infonce":
-            used |= {"infonce_temperature", "infonce_symmetric"}
-        if settings.objective == "supervised":
-            used |= {"labels_per_class"}
-        return settings.model_dump(mode="json", include=used)
+        return self.experiments[experiment].used

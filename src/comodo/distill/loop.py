@@ -1,4 +1,4 @@
-"""The training loop."""
+"""The training loop: from a lesson to a trained student, step by step."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,53 +24,53 @@ from comodo.distill.states import Position, Row, States, identity_of
 from comodo.jobs.devices import autocast, send
 from comodo.models.seeds import named_seed
 from comodo.models.students import Student
+from comodo.objectives.lesson import Lesson
 from comodo.objectives.targets import Targets
 
 _Batch = tuple[Indices, Tensor, Tensor | None, Tensor]  # clips, windows, mask, targets
 
 
+@dataclass(frozen=True)
+class Run:
+    """How a training runs.
+
+    Attributes:
+        seed: of shuffling and dropout.
+        device: a torch device.
+        batches: per epoch, the train windows of each batch in order, in place of shuffled ones.
+        on_epoch: called after each epoch with (epoch, student, head), both in eval mode; what it returns goes into the
+            history.
+        on_step: called after each step with (step from 0, loss, learning rate).
+        state_dir: folder of the resumable state; a run that finds its own state there goes on from it.
+        state_every_steps: steps between two states; each epoch's end writes one as well.
+        made_from: names and digests of what only the caller knows (say, the clip table); a state made from anything
+            else is not resumed.
+        progress: show a progress bar.
+    """
+
+    seed: int = 42
+    device: str = "cpu"
+    batches: Sequence[Sequence[ArrayLike]] | None = None
+    on_epoch: Callable[[int, Student, nn.Module], Mapping[str, float]] | None = None
+    on_step: Callable[[int, float, float], None] | None = None
+    state_dir: Path | None = None
+    state_every_steps: int = 500
+    made_from: Mapping[str, str] = field(default_factory=dict)
+    progress: bool = True
+
+
 def train_distillation(
-    student: Student,
-    head: nn.Module,
-    objective: nn.Module,
-    windows: Windows,
-    targets: Targets,
-    settings: ExperimentSettings,
-    seed: int,
-    *,
-    withheld: Sequence[int] | Indices = (),
-    batches: Sequence[Sequence[ArrayLike]] | None = None,
-    on_epoch: Callable[[int, Student, nn.Module], Mapping[str, float]] | None = None,
-    on_step: Callable[[int, float, float], None] | None = None,
-    state_dir: Path | None = None,
-    state_every_steps: int = 500,
-    made_from: Mapping[str, str] | None = None,
-    names: Sequence[str] | None = None,
-    device: str = "cpu",
-    progress: bool = True,
+    student: Student, lesson: Lesson, windows: Windows, settings: ExperimentSettings, run: Run | None = None
 ) -> list[Row]:
-    """Teach `student` and `head`, in place, to see what the targets say; both end in eval mode.
+    """Train `student` and the head of its lesson, in place; both end in eval mode.
 
     Args:
         student: the IMU encoder.
-        head: its projection to the teacher's width, or its classifier.
-        objective: (output of the head (B, d), targets (B, …)) → scalar loss.
+        lesson: targets, head, loss and withheld windows of an objective.
         windows: the IMU windows of the n train clips, read batch by batch.
-        targets: of the same clips: projected teacher embeddings (n, d) of unit length, or classes (n,).
-        settings: the experiment; what the loop reads: epochs, batch_size, learning_rate, schedule, queue_size,
-            precision, compile.
-        seed: of shuffling and dropout.
-        withheld: the clips whose embeddings fill the queue at the start; they join the training in epoch 1.
-        batches: per epoch, the clips of each batch in order, in place of shuffled ones.
-        on_epoch: called after each epoch with both models in eval mode; what it returns goes into the history.
-        on_step: called after each step with (step from 0, loss, learning rate).
-        state_dir: folder of the resumable state; a run that finds its own state there goes on from it.
-        state_every_steps: steps between two states; each epoch's end writes one, too.
-        made_from: names and digests of what only the caller knows (say, the clip table); a state made from anything
-            else is not resumed.
-        names: the train clips' ids, for messages; default their numbers.
-        device: a torch device.
-        progress: show a progress bar.
+        settings: the experiment; used here: epochs, batch_size, learning_rate, schedule, queue_size, precision,
+            compile. The others are part of what a state must agree with.
+        run: seed, device, callbacks and resumable state; default: `Run()`.
 
     Returns:
         The history: for each epoch its number, mean loss, last learning rate, seconds, and what `on_epoch` returned.
@@ -78,28 +79,34 @@ def train_distillation(
         TrainingError: before the first step, when clips and settings do not go together; during training, when a
             window or a loss is not finite.
     """
-    _check(windows, targets, withheld, settings)
-    plan = (
-        given_plan(batches) if batches is not None else shuffled_plan(len(targets), withheld, settings, seed)
-    )
+    run = run or Run()
+    if lesson.loss is None:
+        raise TrainingError("the lesson has no loss: there is nothing to train")
+    targets, device = lesson.targets, run.device
+    _check(windows, targets, lesson.withheld, settings)
+    if run.batches is not None:
+        plan = given_plan(run.batches)
+    else:
+        plan = shuffled_plan(len(targets), lesson.withheld, settings, run.seed)
     schedule = schedule_steps(plan, settings)
-    student, head, objective = student.to(device), head.to(device), objective.to(device)
+    student, head, objective = student.to(device), lesson.head.to(device), lesson.loss.to(device)
     parameters = [*student.parameters(), *head.parameters()]
     forward = torch.compile(student) if settings.compile else student
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate)
     parts: dict[str, Any] = {"student": student, "head": head, "objective": objective, "optimizer": optimizer}
-    states = (
-        States(state_dir, identity_of(parts, targets, plan, settings, seed, made_from)) if state_dir else None
-    )
+    states = None
+    if run.state_dir:
+        identity = identity_of(parts, targets, plan, settings, run.seed, run.made_from)
+        states = States(run.state_dir, identity)
 
-    def called(clips: Iterable[int]) -> str:
-        return ", ".join(str(clip) if names is None else names[clip] for clip in clips)
+    def named(clips: Iterable[int]) -> str:
+        return ", ".join(map(lesson.named, clips))
 
     def load(indices: Indices) -> _Batch:
         found = [np.asarray(windows[int(index)], dtype=np.float32) for index in indices]
         if bad := [i for i, window in zip(indices, found, strict=True) if not np.isfinite(window).all()]:
             raise TrainingError(
-                f"the IMU windows of train clips {called(bad)} hold values that are not finite"
+                f"the IMU windows of train clips {named(bad)} hold values that are not finite"
             )
         batch, mask = student.collate(found)
         target = targets[torch.from_numpy(indices)]
@@ -110,10 +117,10 @@ def train_distillation(
             send(target, device),
         )
 
-    with _own_generators(device, named_seed(seed, "dropout")):
+    with _own_generators(device, named_seed(run.seed, "dropout")):
         at = (states.resume(parts, device) if states else None) or Position()
         bar = tqdm(
-            total=sum(map(len, plan)), initial=at.step, desc="distil", unit="step", disable=not progress
+            total=sum(map(len, plan)), initial=at.step, desc="distil", unit="step", disable=not run.progress
         )
         for epoch in range(at.epoch, len(plan)):
             student.train()
@@ -129,7 +136,7 @@ def train_distillation(
                 value = loss.item()
                 if not np.isfinite(value):
                     raise TrainingError(
-                        f"the loss is {value} at step {at.step} (epoch {epoch}), on train clips {called(indices)}: "
+                        f"the loss is {value} at step {at.step} (epoch {epoch}), on train clips {named(indices)}: "
                         "lower learning_rate, or look at these windows"
                     )
                 optimizer.zero_grad()
@@ -138,22 +145,24 @@ def train_distillation(
 
                 at.losses.append(value)
                 at.rate = rate
-                if on_step is not None:
-                    on_step(at.step, value, rate)
+                if run.on_step is not None:
+                    run.on_step(at.step, value, rate)
                 at.step += 1
                 at.batch += 1
                 at.seconds = time.perf_counter() - began
                 bar.update()
                 bar.set_postfix(epoch=epoch, loss=f"{value:.3f}", refresh=False)
-                if states and at.step % state_every_steps == 0 and at.batch < len(plan[epoch]):
+                if states and at.step % run.state_every_steps == 0 and at.batch < len(plan[epoch]):
                     states.write(at, parts, device)
 
             student.eval()
             head.eval()
             row = {"epoch": epoch, "loss": float(np.mean(at.losses)), "lr": at.rate, "seconds": at.seconds}
-            if on_epoch is not None:
+            if run.on_epoch is not None:
                 with torch.no_grad():
-                    row |= {name: float(figure) for name, figure in on_epoch(epoch, student, head).items()}
+                    row |= {
+                        name: float(figure) for name, figure in run.on_epoch(epoch, student, head).items()
+                    }
             at = Position(step=at.step, epoch=epoch + 1, history=[*at.history, row])
             if states:
                 states.write(at, parts, device)

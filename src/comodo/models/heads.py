@@ -29,6 +29,12 @@ def new_head(in_dim: int, hidden: int, out_dim: int, *, seed: int, name: str) ->
         return ProjectionHead(in_dim, hidden, out_dim)
 
 
+def linear_head(in_dim: int, out_dim: int, *, seed: int, name: str = "student projection") -> nn.Linear:
+    """Return a linear head whose weights depend on seed, name and sizes only."""
+    with seeded(named_seed(seed, name)):
+        return nn.Linear(in_dim, out_dim)
+
+
 def principal_components(embeddings: Any, rows: NDArray[np.int64], dim: int) -> nn.Linear:
     """Return the linear map of pooled teacher embeddings onto their first `dim` principal components.
 

@@ -32,6 +32,7 @@ class Student(nn.Module):
     """
 
     family: ClassVar[str]
+    fitted: ClassVar[bool] = False  # by `fit` alone: there is nothing to train by gradients
 
     def __init__(self, model: Any, width: int, reduction: str) -> None:
         """Wrap a family's model."""

@@ -1,7 +1,40 @@
-"""Objectives, one file each: callables of (student (B, d) raw, teacher (B, d)) → scalar loss."""
+"""Objectives, one module each: the lesson of a student and its loss (distill.smk).
 
-from comodo.objectives.comodo import ComodoLoss
-from comodo.objectives.infonce import InfoNCELoss
-from comodo.objectives.l2 import L2Loss
+The settings of an objective lie in `comodo.config.objectives`, under the same name.
+"""
 
-__all__ = ["ComodoLoss", "InfoNCELoss", "L2Loss"]
+from typing import Any
+
+from comodo.config import ExperimentSettings
+from comodo.objectives.comodo import Comodo, ComodoLoss
+from comodo.objectives.infonce import Infonce, InfoNCELoss
+from comodo.objectives.l2 import L2, L2Loss
+from comodo.objectives.lesson import Inputs, Lesson, Objective
+from comodo.objectives.none import Untrained
+from comodo.objectives.supervised import Supervised
+
+__all__ = [
+    "OBJECTIVES",
+    "ComodoLoss",
+    "InfoNCELoss",
+    "Inputs",
+    "L2Loss",
+    "Lesson",
+    "Objective",
+    "objective_of",
+]
+
+OBJECTIVES: dict[str, Any] = {
+    "comodo": Comodo,
+    "infonce": Infonce,
+    "l2": L2,
+    "supervised": Supervised,
+    "none": Untrained,
+}
+"""Every objective by its name in the config."""
+
+
+def objective_of(experiment: ExperimentSettings) -> Objective:
+    """Return the objective of an experiment, with its settings."""
+    objective: Objective = OBJECTIVES[experiment.objective](experiment.of_objective)
+    return objective

@@ -1,4 +1,4 @@
-"""COMODO: the student shall see the queue as the teacher sees it (Chen et al. 2025, arXiv:2503.07259)."""
+"""COMODO: match the teacher's similarities to a queue of teacher embeddings (Chen et al. 2025, arXiv:2503.07259)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from comodo.objectives.queue import EmbeddingQueue
+from comodo.config.objectives import ComodoSettings
+from comodo.objectives.lesson import Inputs, Lesson, paired_lesson, train_rows
+from comodo.objectives.projections import projections
+from comodo.objectives.queue import EmbeddingQueue, initial_queue_indices
+
+
+class Comodo:
+    """Cross entropy between the teacher's and the student's similarities to a queue."""
+
+    def __init__(self, settings: ComodoSettings) -> None:
+        self.settings = settings
+
+    def lesson(self, inputs: Inputs) -> Lesson:
+        """Return the train pairs, the heads, and the loss with its queue, whose clips are withheld from epoch 0."""
+        rows = train_rows(inputs, self.settings.clips_per_recording)
+        lesson = paired_lesson(inputs, rows, projections(inputs, rows, self.settings))
+        lesson.withheld = initial_queue_indices(len(rows), self.settings.queue_size)
+        queue = lesson.targets[torch.from_numpy(lesson.withheld)]
+        lesson.loss = ComodoLoss(queue, self.settings.teacher_temperature, self.settings.student_temperature)
+        return lesson
 
 
 class ComodoLoss(nn.Module):

@@ -1,10 +1,28 @@
-"""InfoNCE: each window shall find its own clip among those of the batch (the IMU2CLIP baseline)."""
+"""InfoNCE: contrast each window with the clips of the batch (the IMU2CLIP baseline)."""
 
 from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from comodo.config.objectives import InfonceSettings
+from comodo.objectives.lesson import Inputs, Lesson, paired_lesson, train_rows
+from comodo.objectives.projections import linear_projection
+
+
+class Infonce:
+    """InfoNCE over the batch, with a linear projection of the student to the teacher's width."""
+
+    def __init__(self, settings: InfonceSettings) -> None:
+        self.settings = settings
+
+    def lesson(self, inputs: Inputs) -> Lesson:
+        """Return the train pairs and the contrastive loss."""
+        rows = train_rows(inputs, self.settings.clips_per_recording)
+        lesson = paired_lesson(inputs, rows, linear_projection(inputs))
+        lesson.loss = InfoNCELoss(self.settings.infonce_temperature, self.settings.infonce_symmetric)
+        return lesson
 
 
 class InfoNCELoss(nn.Module):

@@ -77,7 +77,7 @@ def _size(name: str, settings: DatasetSettings, table: Path) -> tuple[pd.DataFra
 def train_windows(size: pd.DataFrame, experiment: ExperimentSettings) -> int:
     """How many windows an experiment trains on: pairs, or labelled windows for objective `supervised`."""
     train = size[size["split"] == "train"]
-    counts = train[_lesson(experiment)]
+    counts = train[experiment.of_objective.train_on]
     if experiment.clips_per_recording:
         counts = counts.clip(upper=experiment.clips_per_recording)
     if experiment.labels_per_class is not None:
@@ -85,16 +85,11 @@ def train_windows(size: pd.DataFrame, experiment: ExperimentSettings) -> int:
     return round(counts.sum())
 
 
-def _lesson(experiment: ExperimentSettings) -> str:
-    return "windows" if experiment.objective == "supervised" else "pairs"
-
-
 def epochs_of(windows: int, experiment: ExperimentSettings) -> list[tuple[int, int]]:
     """Windows and steps of each epoch. COMODO's first lacks the queue's clips; one window left over is no batch."""
-    epochs = []
-    for epoch in range(experiment.epochs if experiment.objective != "none" else 0):
-        withheld = experiment.queue_size if experiment.objective == "comodo" and epoch == 0 else 0
-        seen = max(0, windows - withheld)
+    epochs, objective = [], experiment.of_objective
+    for epoch in range(objective.train_epochs):
+        seen = max(0, windows - (objective.withheld if epoch == 0 else 0))
         full, rest = divmod(seen, experiment.batch_size)
         epochs.append((seen, full + (rest > 1 or (rest == 1 and full == 0))))
     return epochs
@@ -146,7 +141,9 @@ def _experiment(config: Config, name: str, sizes: Sizes, rates: Rates) -> dict[s
     windows = train_windows(own, experiment)
     epochs = epochs_of(windows, experiment)
     learning = rates.per_item(_work("train", config, student, experiment.dataset), experiment.batch_size)
-    validation = own.loc[own["split"] == "val", _lesson(experiment)].sum()  # once after each epoch
+    validation = own.loc[
+        own["split"] == "val", experiment.of_objective.train_on
+    ].sum()  # once after each epoch
     to_embed = {experiment.dataset: validation * len(epochs)}
     evaluated = 0.0
     for dataset in config.evaluated_on(name):

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tests.support.tables import clip_table
 
 from comodo.config import ExperimentSettings, StudentSettings
 from comodo.distill import experiment
@@ -20,21 +21,10 @@ from comodo.embeddings.store import StoreError, open_store, write_store
 from comodo.objectives.targets import TeacherTargets
 
 N = 24
-CLIPS = pd.DataFrame(
-    {
-        "clip": [f"r{n}#00000" for n in range(N)],
-        "recording": [f"r{n}" for n in range(N)],
-        "label": [f"class {n % 2}" for n in range(N)],
-        "split": [("train", "val", "test")[n * 3 // N] for n in range(N)],
-        "start_s": 0.0,
-        "end_s": 5.0,
-        "first_frame": 0,
-        "n_frames": 50,
-        "shard": 0,
-        "first_sample": 0,
-        "last_sample": 100,
-        "paired": True,
-    }
+CLIPS = clip_table(
+    {f"r{n}": 1 for n in range(N)},
+    label=[f"class {n % 2}" for n in range(N)],
+    split=[("train", "val", "test")[n * 3 // N] for n in range(N)],
 )
 EMBEDDINGS = np.random.default_rng(0).standard_normal((N, 8)).astype(np.float32)
 
@@ -110,8 +100,8 @@ def test_a_state_knows_what_it_was_made_from(
 ) -> None:
     seen: list[Mapping[str, str]] = []
 
-    def train(*_: Any, made_from: Mapping[str, str], **__: Any) -> list[dict[str, float]]:
-        seen.append(made_from)
+    def train(*given: Any) -> list[dict[str, float]]:
+        seen.append(given[-1].made_from)
         return []
 
     monkeypatch.setattr(experiment, "train_distillation", train)

@@ -103,6 +103,7 @@ class MiniRocketStudent(BaselineStudent):
     """MiniRocket, which is fitted and not trained; see `comodo.models.baselines.minirocket`."""
 
     family, network = "minirocket", MiniRocket
+    fitted = True
 
     def fit(self, windows: NDArray[np.float32]) -> None:
         """Learn dilations and biases from collated train windows (n, 6, T)."""

@@ -1,0 +1,47 @@
+"""Heads that bring student and teacher embeddings to one width."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from comodo.clips.sampling import Indices
+from comodo.config.objectives import ProjectionKeys
+from comodo.embeddings.store import mapped
+from comodo.models.heads import linear_head, new_head, principal_components
+from comodo.objectives.lesson import Inputs
+
+
+def linear_projection(inputs: Inputs) -> dict[str, nn.Module]:
+    """A linear map of the student to the teacher's width, as the published baselines have it."""
+    assert inputs.store is not None
+    width = inputs.store["embedding"].shape[1]
+    return {"student": linear_head(inputs.dim, width, seed=inputs.seed), "teacher": nn.Identity()}
+
+
+def projections(inputs: Inputs, rows: Indices, settings: ProjectionKeys) -> dict[str, nn.Module]:
+    """Heads as the settings say: the teacher's is never trained (random MLP, principal components, or none).
+
+    Args:
+        inputs: the data, with a store.
+        rows: (n,) of `train_rows`: principal components are fitted on these.
+        settings: projection, student_head, projection_hidden, projection_dim.
+
+    Raises:
+        ValueError: when the teacher's embeddings have fewer dimensions than asked for.
+    """
+    assert inputs.store is not None
+    width = inputs.store["embedding"].shape[1]
+    hidden, out = settings.projection_hidden, settings.projection_dim
+    teacher: nn.Module = nn.Identity()
+    if settings.projection == "random":
+        teacher = new_head(width, hidden, out, seed=inputs.seed, name="teacher")
+    elif settings.projection == "pca":
+        teacher = principal_components(mapped(inputs.store), rows, out)
+    else:
+        out = width
+    student: nn.Module
+    if settings.student_head == "mlp":
+        student = new_head(inputs.dim, hidden, out, seed=inputs.seed, name="student")
+    else:
+        student = linear_head(inputs.dim, out, seed=inputs.seed)
+    return {"student": student, "teacher": teacher}
