@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from comodo.config import DatasetSettings
-from comodo.recordings.raw import AS_SIMULATED, labelled_state, raw_state, recordings_of
+from comodo.layouts.types import Recording
+from comodo.recordings.raw import AS_SIMULATED, fingerprint, labelled_state, raw_state, recordings_of
 
 SPLITS = {"train": "a\tx\nb\ty\n", "val": "c\tx\nd\ty\n", "test": "e\tx\nf\ty\n"}
 
@@ -72,3 +73,52 @@ def test_without_video_only_the_imu_is_looked_at(settings: DatasetSettings, tmp_
     assert raw_state("d", alone, 1, None) != raw_state("d", settings, 1, None)
     (tmp_path / f"imu/{name}.csv").write_text("another file")
     assert raw_state("d", alone, 1, None) != before
+
+
+def recording(folder: Path, name: str = "a") -> Recording:
+    return Recording(name, "train", "x", folder / f"{name}.mp4", folder / f"{name}.csv")
+
+
+def test_fingerprint_of_a_recording_without_video_is_that_of_its_imu(tmp_path: Path) -> None:
+    one = Recording("a", "train", "x", None, tmp_path / "a.csv")
+    before = fingerprint([one])
+    assert before != fingerprint([recording(tmp_path)])
+    one.imu.write_bytes(b"12")
+    assert fingerprint([one]) != before
+
+
+def test_fingerprint_notices_every_change_of_a_raw_file(tmp_path: Path) -> None:
+    one = recording(tmp_path)
+    seen = [fingerprint([one])]
+    one.video.write_bytes(b"12")
+    seen.append(fingerprint([one]))
+    one.imu.write_bytes(b"12")
+    seen.append(fingerprint([one]))
+    one.imu.write_bytes(b"123")
+    os.utime(one.imu, ns=(5, 5))
+    seen.append(fingerprint([one]))
+    os.utime(one.imu, ns=(5, 6))
+    seen.append(fingerprint([one]))
+    seen.append(fingerprint([one, recording(tmp_path, "b")]))
+    seen.append(fingerprint([Recording("other", one.split, one.label, one.video, one.imu)]))
+    seen.append(fingerprint([Recording(one.id, one.split, one.label, one.video, one.imu, end_s=3.0)]))
+    assert len(set(seen)) == len(seen)
+    assert fingerprint([one]) == seen[4]
+
+
+def test_fingerprint_survives_what_cannot_be_stated(tmp_path: Path) -> None:
+    loop = tmp_path / "a.mp4"
+    loop.symlink_to(loop)
+    assert fingerprint(
+        [recording(tmp_path), recording(tmp_path, "null\x00byte"), recording(tmp_path, "x" * 999)]
+    )
+
+
+def test_fingerprint_stats_each_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    monkeypatch.setattr(
+        "comodo.recordings.raw.os.stat", lambda path: calls.append(path) or (_ for _ in ()).throw(OSError)
+    )
+    cuts = [Recording(str(i), "train", "x", tmp_path / "v", tmp_path / "v", start_s=i) for i in range(50)]
+    fingerprint(cuts)
+    assert calls == [tmp_path / "v"]
