@@ -1,12 +1,16 @@
-"""Tiny checkpoints of random weights in folders, as `transformers` saves and the hub ships them, for tests."""
+"""Tiny checkpoints of random weights, as `transformers` saves and the hub ships them, and frames for tests."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 from transformers import (
     CLIPConfig,
     CLIPModel,
@@ -45,6 +49,11 @@ SIZE = {"height": SIDE, "width": SIDE}
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 HALF = {"image_mean": [0.5, 0.5, 0.5], "image_std": [0.5, 0.5, 0.5]}
 RESCALE = {"do_resize": True, "do_rescale": True, "do_normalize": True, "rescale_factor": 0.00392156862745098}
+
+
+def copy_of(golden: Path, name: str, folder: Path) -> Path:
+    """Copy a tiny checkpoint of the published figures to `folder`, to be changed there; return `folder`."""
+    return Path(shutil.copytree(golden / "ckpt" / name, folder))
 
 
 def write_checkpoint(
@@ -99,3 +108,14 @@ def write_clip(folder: Path) -> Any:
     config = CLIPConfig(vision_config=TOWER, text_config=TEXT, projection_dim=8)
     resize = {"size": {"shortest_edge": SIDE}, "do_center_crop": True, "crop_size": SIZE}
     return write_checkpoint(folder, CLIPModel(config), {**HALF, **resize})
+
+
+def some_frames(n_clips: int, n_frames: int) -> NDArray[np.uint8]:
+    """Draw clips of random frames of the models' own size."""
+    return np.random.default_rng(0).integers(0, 256, (n_clips, n_frames, SIDE, SIDE, 3), dtype=np.uint8)
+
+
+def by_hand(frames: NDArray[np.uint8], processor: dict[str, Any]) -> Tensor:
+    """Normalise frames (…, S, S, 3) of the model's own size as a preprocessor file says: pixels (…, 3, S, S)."""
+    pixels = (frames / 255 - processor["image_mean"]) / processor["image_std"]
+    return torch.from_numpy(np.moveaxis(pixels, -1, -3)).float()

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import h5py
 import numpy as np
-import pandas as pd
 import pytest
+from tests.support.tables import clip_table
 
 from comodo.embeddings.anchors import anchor_members, select_anchors
 from comodo.embeddings.ranking import nearest_anchor, unit
@@ -13,9 +13,7 @@ from comodo.embeddings.store import write_store
 
 
 def store(path: Path, splits: list[str], labels: list[str], embeddings: list[list[float]]) -> Path:
-    n = len(splits)
-    clips = pd.DataFrame({"clip": [f"r#{row:05d}" for row in range(n)], "label": labels, "split": splits})
-    clips = clips.assign(start_s=0.0, end_s=5.0, first_frame=0, n_frames=50)
+    clips = clip_table({"r": len(splits)}, label=labels, split=splits)
     write_store(path, clips, len(embeddings[0]), [np.array(embeddings, np.float32)], {"model": "m"})
     return path
 

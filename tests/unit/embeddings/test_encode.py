@@ -16,6 +16,7 @@ import torch
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from tests.support.checkpoints import write_dinov2, write_vjepa2
+from tests.support.tables import window_table
 
 from comodo.clips.windows import frame_indices
 from comodo.config import TeacherSettings
@@ -52,25 +53,12 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def clips() -> pd.DataFrame:
     """Every window of each video, and what is no pair: a recording's own row, a window that the IMU lacks."""
-    rows = [
-        {
-            "clip": f"{split}#{window:05d}",
-            "recording": split,
-            "split": split,
-            "label": "walk",
-            "window": window,
-            "start_s": float(window),
-            "end_s": window + 1.0,
-            "first_frame": window * CLIP_FRAMES,
-            "n_frames": CLIP_FRAMES,
-            "reason": "",
-        }
-        for split in SPLITS
-        for window in range(WINDOWS)
-    ]
-    rows.insert(0, {**rows[0], "clip": "x#-0001", "recording": "x", "window": -1, "reason": "video_empty"})
-    rows[3] = {**rows[3], "reason": "imu_gap"}
-    return pd.DataFrame(rows)
+    frames = {"first_frame": lambda rows: rows["window"] * CLIP_FRAMES, "n_frames": CLIP_FRAMES}
+    table = window_table({"x": 1, **dict.fromkeys(SPLITS, WINDOWS)}, **frames)
+    table["split"] = table["recording"].replace("x", "train")
+    table.loc[0, ["clip", "window", "reason"]] = ["x#-0001", -1, "video_empty"]
+    table.loc[3, "reason"] = "imu_gap"
+    return table
 
 
 def encode(clips: pd.DataFrame, video: Path, store: Path, **settings: object) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import fcntl
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import h5py
@@ -10,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from tests.support.tables import clip_table
 
 from comodo.embeddings.store import (
     StoreError,
@@ -26,20 +28,11 @@ from comodo.storage.artefacts import DamageError
 MADE_BY = {"model": "some/teacher", "preprocessing": {"mean": [0.5]}}
 
 
-def clip_table(recordings: dict[str, int]) -> pd.DataFrame:
-    rows = [
-        (f"{recording}#{window:05d}", "walking", "train", 5.0 * window, 5.0 * window + 5, 50 * window, 50)
-        for recording, count in recordings.items()
-        for window in range(count)
-    ]
-    return pd.DataFrame(
-        rows, columns=["clip", "label", "split", "start_s", "end_s", "first_frame", "n_frames"]
-    )
-
-
 def embeddings_of(clips: pd.DataFrame, dim: int = 4) -> NDArray[np.float32]:
     """Rows that tell which clip they belong to."""
-    return np.array([[hash(clip) % 1000] * dim for clip in clips["clip"]], np.float32).reshape(-1, dim)
+    return np.array(
+        [[zlib.crc32(clip.encode()) % 2**24] * dim for clip in clips["clip"]], np.float32
+    ).reshape(-1, dim)
 
 
 def write(path: Path, clips: pd.DataFrame, made_by: dict[str, object] = MADE_BY) -> Path:
