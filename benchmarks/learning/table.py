@@ -11,7 +11,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ import pandas as pd
 import yaml
 
 from comodo.config import Config, load
+from comodo.report.runs import EvaluatedRun, evaluated_runs
 from comodo.report.tables import collect, differences
 
 BEGIN = "<!-- learning: written by make benchmark-learning -->"
@@ -38,16 +39,20 @@ ALL = PROTOCOLS["svm", "all"]
 PACKAGES = ("torch", "transformers", "mantis-tsfm", "momentfm", "aeon", "scikit-learn", "numpy")
 
 
-def found_runs(folder: Path, experiments: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Runs of teachers and `experiments` below `folder`/results, and the score files in each."""
-    results, runs = folder / "results", {}
-    found = sorted(results.glob("*/teachers/*/svm.json"))
-    for name in experiments:
-        found += sorted(results.glob(f"experiments/{name}/seed*/*/svm.json"))
-    for svm in found:
-        kinds = [name for name in ("anchors", "head", "svm") if svm.with_name(f"{name}.json").exists()]
-        runs[str(svm.parent.relative_to(results))] = tuple(kinds)
-    return runs
+def found_runs(folder: Path, config: Config) -> list[EvaluatedRun]:
+    """What a config evaluates and is already scored below `folder`/results, whatever its seeds."""
+    results = folder / "results"
+    seeds = sorted({int(path.name.removeprefix("seed")) for path in results.glob("experiments/*/seed*")})
+    runs = evaluated_runs(config.model_copy(update={"seeds": tuple(seeds)}))
+    scored = [
+        run | {"protocols": [name for name in run["protocols"] if _score_file(results, run, name).exists()]}
+        for run in runs
+    ]
+    return [run for run in scored if "svm" in run["protocols"]]
+
+
+def _score_file(results: Path, run: EvaluatedRun, protocol: str) -> Path:
+    return results / run["folder"] / f"{protocol}.json"
 
 
 def measured(folder: Path, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -56,8 +61,8 @@ def measured(folder: Path, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
     Both tables have the columns dataset, encoder and column (a protocol as the docs call it).
     """
     settings = {name: experiment.model_dump() for name, experiment in config.experiments.items()}
-    runs = found_runs(folder, settings)
-    scores = collect(folder / "results", runs, settings)
+    runs = found_runs(folder, config)
+    scores = collect(folder / "results", runs)
     encoder = [
         "teacher (video)" if row.student == "-" else f"{row.student}, {objective(settings[row.experiment])}"
         for row in scores.itertuples()

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import yaml
 from benchmarks.learning import table
 
 from comodo.config import load
+from comodo.evaluate.results import Result, Scores, write_scores
 
 LEARNING = Path(table.__file__).parent
 WINDOWS = [10, 10, 20]
@@ -25,14 +25,20 @@ CONFIG = {
 }
 
 
-def write_scores(folder: Path, name: str, rows: list[tuple[Any, str, list[int]]]) -> None:
+def write_score_file(folder: Path, name: str, rows: list[tuple[Any, str, list[int]]]) -> None:
     results = [
-        {"labels_per_class": labels, "scoring": scoring, "top1": sum(hits) / sum(WINDOWS), "hits": hits}
+        Result(
+            labels_per_class=labels,
+            scoring=scoring,
+            top1=sum(hits) / sum(WINDOWS),
+            top3=1,
+            top5=1,
+            hits=hits,
+        )
         for labels, scoring, hits in rows
     ]
-    folder.mkdir(parents=True, exist_ok=True)
-    about = {"n_test": sum(WINDOWS), "n_classes": 4, "windows": WINDOWS, "results": results}
-    (folder / f"{name}.json").write_text(json.dumps(about))
+    about = {"n_test": sum(WINDOWS), "n_classes": 4, "recordings": ["a", "b", "c"], "windows": WINDOWS}
+    write_scores(Scores(**about, results=results), folder / f"{name}.json")
 
 
 @pytest.fixture
@@ -45,17 +51,17 @@ def run(tmp_path: Path) -> Path:
             gain = {"comodo": 2, "warm": 3}.get(name, 0)
             hits = [4 + gain + seed // 2, 4 + gain, 8 + 2 * gain]
             folder = results / f"experiments/{name}-student=small/seed{seed}/world"
-            write_scores(
+            write_score_file(
                 folder,
                 "svm",
                 [(1, "decision", hits), ("all", "decision", [5, 5, 9]), ("all", "platt", [0] * 3)],
             )
-            write_scores(folder, "anchors", [(0, "first", [0] * 3), (0, "mean", hits)])
+            write_score_file(folder, "anchors", [(0, "first", [0] * 3), (0, "mean", hits)])
         folder = results / f"experiments/supervised-student=small/seed{seed}/world"
-        write_scores(folder, "svm", [(1, "decision", [10, 10, 20])])
-        write_scores(folder, "head", [("all", "head", [5, 0, 0])])
-    write_scores(results / "world/teachers/video", "svm", [(1, "decision", [1, 1, 2])])
-    write_scores(results / "world/teachers/video", "anchors", [(0, "mean", [3, 3, 6])])
+        write_score_file(folder, "svm", [(1, "decision", [10, 10, 20])])
+        write_score_file(folder, "head", [("all", "head", [5, 0, 0])])
+    write_score_file(results / "world/teachers/video", "svm", [(1, "decision", [1, 1, 2])])
+    write_score_file(results / "world/teachers/video", "anchors", [(0, "mean", [3, 3, 6])])
     (results / "benchmarks/distill").mkdir(parents=True)
     (results / "benchmarks/distill/a.tsv").write_text("s\th:m:s\n120.0\t0:02:00\n")
     return tmp_path

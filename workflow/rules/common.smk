@@ -6,6 +6,7 @@ from comodo.config import ConfigError, SPLITS, load
 from comodo.layouts.types import LayoutError
 from comodo.report.published import TABLE as PUBLISHED_FIGURES
 from comodo.report.published import candidates
+from comodo.report.runs import evaluated_runs
 from comodo.recordings.raw import folder_state, labelled_state, raw_state
 from comodo.recordings.published_splits import PUBLISHED
 from comodo.jobs.versions import VERSIONS
@@ -121,6 +122,11 @@ def anchors_of_evaluation(wildcards):
     if "anchors" not in CONFIG.protocols(wildcards.experiment, wildcards.dataset):
         return []
     return f"results/{wildcards.dataset}/teachers/{SETTINGS[wildcards.experiment]['teacher']}/anchors.h5"
+
+
+def trained_labels(wildcards):
+    """Params function: the labels of each class that a supervised student was trained on."""
+    return {"labels_per_class": [EXPERIMENTS[wildcards.experiment].labels_per_class or "all"]}
 
 
 def teacher_of(wildcards):

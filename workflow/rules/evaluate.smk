@@ -32,6 +32,7 @@ rule extract_features:
 rule extract_teacher_features:
     input:
         store="results/{dataset}/teachers/{teacher}/embeddings.h5",
+        clips="results/{dataset}/clips.parquet",
         anchors="results/{dataset}/teachers/{teacher}/anchors.h5",
     output:
         features="results/{dataset}/teachers/{teacher}/features.h5",
@@ -93,7 +94,7 @@ rule evaluate_head:
         runtime=10,
     params:
         version=VERSIONS["evaluate_head"],
-        labels_per_class=lambda wildcards: EXPERIMENTS[wildcards.experiment].labels_per_class,
+        settings=trained_labels,
     message:
         "Scoring {wildcards.experiment} by its own classifier"
     script:

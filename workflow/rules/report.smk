@@ -1,8 +1,10 @@
 # Tables and figures of everything that was measured.
 
-RUNS = {f"{dataset}/teachers/{teacher}": ("svm", "anchors") for dataset, teacher in ENCODED}
-RUNS |= {
-    f"experiments/{e}/seed{seed}/{d}": CONFIG.protocols(e, d) for e, d in EVALUATIONS for seed in CONFIG.seeds
+RUNS = evaluated_runs(CONFIG)
+HISTORIES = {
+    f"results/experiments/{experiment}/seed{seed}/history.json": experiment
+    for experiment in EXPERIMENTS
+    for seed in CONFIG.seeds
 }
 
 
@@ -13,12 +15,8 @@ CANDIDATES = candidates(CONFIG)
 rule report:
     input:
         published=f"{workflow.basedir}/{PUBLISHED_FIGURES}" if CANDIDATES else [],
-        scores=[f"results/{run}/{protocol}.json" for run in RUNS for protocol in RUNS[run]],
-        histories=expand(
-            "results/experiments/{experiment}/seed{seed}/history.json",
-            experiment=EXPERIMENTS,
-            seed=CONFIG.seeds,
-        ),
+        scores=[f"results/{run['folder']}/{name}.json" for run in RUNS for name in run["protocols"]],
+        histories=list(HISTORIES),
         quality=expand("results/{dataset}/quality.csv", dataset=DATASETS),
     output:
         **(
@@ -75,8 +73,8 @@ rule report:
         runtime=10,
     params:
         version=VERSIONS["report"],
-        experiments=SETTINGS,
         runs=RUNS,
+        histories=HISTORIES,
         candidates=CANDIDATES,
         baselines={name: e.baseline for name, e in EXPERIMENTS.items() if e.baseline not in (None, name)},
     message:

@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+from comodo.config import EvaluationSettings
 from comodo.evaluate.anchors import score_anchors
+from comodo.evaluate.results import write_scores
 from comodo.jobs.log import job_log
-from comodo.storage.files import write_json
 
 with job_log(snakemake.log[0]):
-    write_json(score_anchors(Path(snakemake.input.features)), Path(snakemake.output.scores))
+    scores = score_anchors(Path(snakemake.input.features), EvaluationSettings(), snakemake.threads)
+    write_scores(scores, Path(snakemake.output.scores))

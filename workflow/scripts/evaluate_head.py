@@ -2,10 +2,12 @@
 
 from pathlib import Path
 
+from comodo.config import EvaluationSettings
 from comodo.evaluate.head import score_head
+from comodo.evaluate.results import write_scores
 from comodo.jobs.log import job_log
-from comodo.storage.files import write_json
 
 with job_log(snakemake.log[0]):
-    scores = score_head(Path(snakemake.input.features), snakemake.params.labels_per_class)
-    write_json(scores, Path(snakemake.output.scores))
+    settings = EvaluationSettings.model_validate(snakemake.params.settings)
+    scores = score_head(Path(snakemake.input.features), settings, snakemake.threads)
+    write_scores(scores, Path(snakemake.output.scores))

@@ -2,19 +2,16 @@
 
 from pathlib import Path
 
-from comodo.jobs.log import job_log
-from comodo.report.published import write_published
+from comodo.jobs.log import job_log, optional_path
 from comodo.report.write import write_report
 
 with job_log(snakemake.log[0]):
-    folder = Path(snakemake.output.accuracy).parent
-    accuracy = write_report(
-        Path("results"),
-        snakemake.params.runs,
-        snakemake.params.experiments,
-        snakemake.params.baselines,
-        [Path(path) for path in snakemake.input.histories],
-        folder,
+    write_report(
+        results=Path("results"),
+        runs=snakemake.params.runs,
+        histories=snakemake.params.histories,
+        folder=Path(snakemake.output.accuracy).parent,
+        baselines=snakemake.params.baselines,
+        candidates=snakemake.params.candidates,
+        published=optional_path(snakemake.input.published),
     )
-    if snakemake.params.candidates:
-        write_published(accuracy, snakemake.params.candidates, snakemake.input.published, folder)

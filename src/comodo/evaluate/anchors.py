@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from comodo.config import EvaluationSettings
 from comodo.embeddings.anchors import ANCHOR_RULES
 from comodo.embeddings.ranking import nearest_anchor
-from comodo.evaluate.metrics import accuracy_and_hits, scored_on
+from comodo.evaluate.results import Scores, result_of, scores_on
 from comodo.storage.artefacts import open_hdf5
 
 
-def score_anchors(features: Path) -> dict[str, Any]:
-    """Zero-shot accuracy on test: the class of the nearest anchor, by each anchor rule."""
+def score_anchors(features: Path, settings: EvaluationSettings, threads: int = 1) -> Scores:
+    """Score the test split of a feature file by the nearest anchor: one result per anchor rule.
+
+    Args:
+        features: of an encoder with a teacher.
+        settings: unused, as no label is.
+        threads: unused.
+    """
     with open_hdf5(features) as file:
+        labels, recordings = (file[f"test/{name}"].asstr()[:] for name in ("label", "recording"))
         results = []
         for rule in ANCHOR_RULES:
             anchors = file[f"anchors/{rule}"]
             classes = anchors["label"].asstr()[:]
             similarity = nearest_anchor(file["test/projected"][:], anchors["projected"][:])
-            results.append(
-                {"labels_per_class": 0, "scoring": rule}
-                | accuracy_and_hits(file["test"], similarity, classes)
-            )
-        return scored_on(file["test/recording"].asstr()[:], classes, results)
+            result = result_of(similarity, classes, labels, recordings, labels_per_class=0, scoring=rule)
+            results.append(result)
+        return scores_on(recordings, classes, results)

@@ -21,7 +21,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from comodo.embeddings.anchors import ANCHOR_RULES
-from comodo.embeddings.store import open_store, read_rows
+from comodo.embeddings.store import open_store
 from comodo.jobs.devices import use_device
 from comodo.storage.artefacts import create_hdf5, open_hdf5, write_array, write_texts
 
@@ -61,7 +61,7 @@ def extract_features(
                         with torch.inference_mode():
                             columns.setdefault(name, []).append(head(batch).cpu().numpy())
             arrays = {name: np.concatenate(parts) for name, parts in columns.items()}
-            _write_split(out.create_group(split), own, own["recording"], arrays)
+            _write_split(out.create_group(split), own, arrays)
         if trained.classes:
             out["classes"] = trained.classes
         if anchors is not None:
@@ -72,32 +72,39 @@ def extract_features(
                     _write_anchors(out, rule, projected.cpu().numpy(), anchor_file[rule]["label"].asstr()[:])
 
 
-def extract_teacher_features(store: Path, anchors: Path, target: Path) -> None:
-    """Write a teacher's own embeddings as features: what its student could at best take over."""
+def extract_teacher_features(store: Path, clips: pd.DataFrame, anchors: Path, target: Path) -> None:
+    """Write a teacher's own embeddings as features: an upper bound of what its student can take over.
+
+    Args:
+        store: the embedding store.
+        clips: the clip table that it was made from.
+        anchors: the teacher's anchors.
+        target: the HDF5 file to write.
+
+    Raises:
+        StoreError: when the store was made from another clip table.
+    """
+    pairs = clips[clips["paired"]].reset_index(drop=True)
     with (
-        open_store(store) as file,
+        open_store(store, expected=pairs) as file,
         open_hdf5(anchors) as anchor_file,
         create_hdf5(target) as out,
     ):
-        rows = read_rows(file)
         for split in ("train", "test"):
-            own = np.flatnonzero(rows["split"] == split)
+            own = np.flatnonzero(pairs["split"] == split)
             embeddings = file["embedding"][own]
-            recordings = rows["clip"].iloc[own].str.rsplit("#", n=1).str[0]
             arrays = {"feature": embeddings, "projected": embeddings}
-            _write_split(out.create_group(split), rows.iloc[own], recordings, arrays)
+            _write_split(out.create_group(split), pairs.iloc[own], arrays)
         for rule in ANCHOR_RULES:
             anchor = anchor_file[rule]
             _write_anchors(out, rule, anchor["embedding"][:], anchor["label"].asstr()[:])
 
 
-def _write_split(
-    group: h5py.Group, rows: pd.DataFrame, recordings: pd.Series, arrays: Mapping[str, NDArray[np.float32]]
-) -> None:
+def _write_split(group: h5py.Group, rows: pd.DataFrame, arrays: Mapping[str, NDArray[np.float32]]) -> None:
     for name, array in arrays.items():
         write_array(group, name, array)
-    for name, texts in (("clip", rows["clip"]), ("label", rows["label"]), ("recording", recordings)):
-        write_texts(group, name, texts)
+    for name in ("clip", "label", "recording"):
+        write_texts(group, name, rows[name])
 
 
 def _write_anchors(out: h5py.File, rule: str, projected: NDArray[np.float32], classes: NDArray[Any]) -> None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
-from comodo.evaluate.metrics import accuracy_and_hits, scored_on
+from comodo.config import EvaluationSettings
+from comodo.evaluate.results import Scores, result_of, scores_on
 from comodo.storage.artefacts import open_hdf5
 
 
-def score_head(features: Path, labels_per_class: int | None) -> dict[str, Any]:
-    """Accuracy on test of a supervised student's own head, which saw so many labels of each class (none: all)."""
+def score_head(features: Path, settings: EvaluationSettings, threads: int = 1) -> Scores:
+    """Score the test split of a feature file by the student's own classifier: one result.
+
+    Args:
+        features: of a student with a classifier.
+        settings: `labels_per_class` has one entry: the labels of each class that the student was trained on.
+        threads: unused.
+    """
+    (count,) = settings.labels_per_class
     with open_hdf5(features) as file:
-        classes = file["classes"].asstr()[:]
-        row = {"labels_per_class": labels_per_class or "all", "scoring": "head"}
-        results = [row | accuracy_and_hits(file["test"], file["test/scores"][:], classes)]
-        return scored_on(file["test/recording"].asstr()[:], classes, results)
+        labels, recordings = (file[f"test/{name}"].asstr()[:] for name in ("label", "recording"))
+        classes, scores = file["classes"].asstr()[:], file["test/scores"][:]
+        result = result_of(scores, classes, labels, recordings, labels_per_class=count, scoring="head")
+        return scores_on(recordings, classes, [result])

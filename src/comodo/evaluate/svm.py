@@ -17,8 +17,9 @@ from sklearn.svm import SVC
 
 from comodo.clips.sampling import draw_labels
 from comodo.config import EvaluationSettings
-from comodo.embeddings.ranking import top_k, unit
-from comodo.evaluate.metrics import hits_by_recording, per_class, scored_on
+from comodo.embeddings.ranking import TOP_K, unit
+from comodo.evaluate.metrics import per_class
+from comodo.evaluate.results import Result, Scores, result_of, scores_on
 from comodo.storage.artefacts import open_hdf5
 
 Floats = NDArray[np.floating[Any]]
@@ -145,7 +146,7 @@ def evaluate_svm(
     draws: int,
     max_windows: int,
     threads: int = 1,
-) -> list[dict[str, Any]]:
+) -> list[Result]:
     """Score features by SVMs: one result per entry of `labels_per_class` and scoring.
 
     Args:
@@ -157,43 +158,51 @@ def evaluate_svm(
         threads: see `fit_svm`.
 
     Returns:
-        Rows with labels_per_class, scoring ("decision"; with all labels also "platt"), top1, top3, top5, hits (windows
-        rightly named, for each test recording in sorted order), n_train, and for "all" best_C, the accuracy of each
-        class and the confusion matrix (rows: truth).
+        Results with scoring "decision", for "all" also "platt"; for "all" with best_C, the accuracy of each class and
+        the confusion matrix.
     """
     features, labels, clips = unit(train[0]), np.asarray(train[1], dtype=object), train[2]
     test_features, test_labels = unit(test[0]), np.asarray(test[1], dtype=object)
-
-    def figures(scores: Floats, classes: NDArray[Any]) -> dict[str, Any]:
-        hits = hits_by_recording(scores, classes, test_labels, np.asarray(test[2]))
-        return {**top_k(scores, classes, test_labels), "hits": hits}
-
-    results: list[dict[str, Any]] = []
+    against = (test_labels, np.asarray(test[2]))
+    results = []
     for count in labels_per_class:
         if count == "all":
             model = fit_svm(features, labels, max_windows, threads)
-            about = {"labels_per_class": "all", "best_C": model.best_C, "n_train": len(labels)}
+            about: dict[str, Any] = {
+                "labels_per_class": "all",
+                "best_C": model.best_C,
+                "n_train": len(labels),
+            }
             scores = model.decision_function(test_features)
             predicted = model.classes[scores.argmax(axis=1)]
             each = per_class(test_labels, predicted, sorted({*labels, *test_labels}))
-            results.append({**about, "scoring": "decision", **figures(scores, model.classes), **each})
+            result = result_of(scores, model.classes, *against, scoring="decision", **about)
+            results.append(result.model_copy(update=each))
             platt = model.predict_proba(test_features)
-            results.append({**about, "scoring": "platt", **figures(platt, model.classes)})
+            results.append(result_of(platt, model.classes, *against, scoring="platt", **about))
             continue
-        scored = []
+        drawn = []
         for draw in range(draws):
             rows = draw_labels(clips, labels.tolist(), count, draw)
             model = fit_svm(features[rows], labels[rows], max_windows, threads)
-            scored.append(figures(model.decision_function(test_features), model.classes))
-        hits = np.mean([score.pop("hits") for score in scored], axis=0).tolist()
-        mean = {key: float(np.mean([score[key] for score in scored])) for key in scored[0]}
-        about = {"labels_per_class": count, "scoring": "decision", "n_train": len(rows), "draws": scored}
-        results.append({**about, **mean, "hits": hits})
+            scores = model.decision_function(test_features)
+            drawn.append(
+                result_of(scores, model.classes, *against, labels_per_class=count, scoring="decision")
+            )
+        results.append(_mean_of_draws(drawn, len(rows)))
     return results
 
 
-def score_svm(features: Path, settings: EvaluationSettings, threads: int = 1) -> dict[str, Any]:
-    """Accuracy on test of SVMs that saw all train labels, or few."""
+def _mean_of_draws(drawn: Sequence[Result], n_train: int) -> Result:
+    """The mean of the results of several draws of labels."""
+    each = [{f"top{k}": getattr(result, f"top{k}") for k in TOP_K} for result in drawn]
+    mean = {key: float(np.mean([figures[key] for figures in each])) for key in each[0]}
+    hits = np.mean([result.hits for result in drawn], axis=0).tolist()
+    return drawn[0].model_copy(update={**mean, "hits": hits, "n_train": n_train, "draws": each})
+
+
+def score_svm(features: Path, settings: EvaluationSettings, threads: int = 1) -> Scores:
+    """Score the test split of a feature file by SVMs that saw all train labels, or few."""
     with open_hdf5(features) as file:
         train, test = file["train"], file["test"]
         train_labels, train_clips = (train[name].asstr()[:].tolist() for name in ("label", "clip"))
@@ -206,4 +215,4 @@ def score_svm(features: Path, settings: EvaluationSettings, threads: int = 1) ->
             settings.max_train_windows,
             threads,
         )
-    return scored_on(recordings, train_labels, results)
+    return scores_on(recordings, train_labels, results)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +15,17 @@ from matplotlib.axes import Axes
 mpl.use("Agg")
 
 
-def plot_training(histories: Sequence[Path], target: Path) -> None:
-    """Loss and zero-shot accuracy on val after each epoch: a line per seed, dashed where nothing was trained."""
+def plot_training(histories: Mapping[str, str], target: Path) -> None:
+    """Plot loss and zero-shot accuracy on val after each epoch: a line per seed, dashed where nothing was trained.
+
+    Args:
+        histories: the experiment of each training history, by its path.
+        target: the picture to write.
+    """
     figure, (loss, zero_shot) = plt.subplots(1, 2, figsize=(14, 4.5), layout="constrained")
     colours: dict[str, Any] = {}
-    for path in histories:
-        epochs = pd.DataFrame(json.loads(path.read_text()))
-        name = path.parts[-3]  # experiments/<experiment>/seed<seed>/history.json
+    for path, name in histories.items():
+        epochs = pd.DataFrame(json.loads(Path(path).read_text()))
         label = None if name in colours else name
         style: dict[str, Any] = {"label": label, "color": colours.setdefault(name, _colour(len(colours)))}
         shown = next((key for key in ("zero_shot_mean", "head") if key in epochs), None)

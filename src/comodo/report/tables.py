@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -10,7 +9,9 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
+from comodo.evaluate.results import read_scores
 from comodo.report.bootstrap import paired_difference
+from comodo.report.runs import EvaluatedRun
 
 COLUMNS: Final = [
     *("dataset", "eval_dataset", "teacher", "student", "objective", "queue_size", "seed", "protocol"),
@@ -23,71 +24,52 @@ DIFFERENCES: Final = [
 ]
 # Score files and their names in the tables.
 PROTOCOLS: Final = {"anchors": "anchor", "head": "head", "svm": "svm"}
-TEACHER_ROWS: Final = {"student": "-", "objective": "-", "experiment": "-"}
 
 
-def collect(
-    results: Path, runs: Mapping[str, Sequence[str]], experiments: Mapping[str, Mapping[str, Any]]
-) -> pd.DataFrame:
-    """One row per run, protocol, number of labels and scoring.
+def collect(results: Path, runs: Sequence[EvaluatedRun]) -> pd.DataFrame:
+    """Return one row per run, protocol, number of labels and scoring.
 
     Args:
-        results: the folder that `runs` are relative to.
-        runs: folders and the score files in them, without `.json`: `experiments/<experiment>/seed<seed>/<eval dataset>`
-            for a student, `<eval dataset>/teachers/<teacher>` for a teacher itself.
-        experiments: settings of each experiment.
+        results: the folder that the runs' folders are relative to.
+        runs: of `evaluated_runs`.
 
     Returns:
         A table with the columns `COLUMNS`.
     """
     rows = []
-    for run, protocols in runs.items():
-        parts = Path(run).parts
-        if parts[0] == "experiments":
-            settings = experiments[parts[1]]
-            about = {key: settings.get(key, "-") for key in ("dataset", "teacher", "student", "objective")}
-            about |= {
-                "experiment": parts[1],
-                "seed": int(parts[2].removeprefix("seed")),
-                "eval_dataset": parts[3],
-            }
-            if settings["objective"] == "comodo":
-                about["queue_size"] = settings["queue_size"]
-        else:
-            about = {"dataset": parts[0], "eval_dataset": parts[0], "teacher": parts[2], **TEACHER_ROWS}
-        for name in sorted(protocols):
-            scored = json.loads((results / run / f"{name}.json").read_text())
-            for result in scored["results"]:
-                rows.append({**about, "protocol": PROTOCOLS[name], "n_test": scored["n_test"], **result})
+    for run in runs:
+        about = {key: run[key] for key in ("dataset", "eval_dataset", "teacher", "queue_size", "seed")}
+        about |= {key: run[key] or "-" for key in ("student", "objective", "experiment")}
+        for name in run["protocols"]:
+            scores = read_scores(results / run["folder"] / f"{name}.json")
+            more = {"protocol": PROTOCOLS[name], "n_test": scores.n_test}
+            rows += [{**about, **more, **result.model_dump()} for result in scores.results]
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)
     return table.astype({"seed": "Int64", "queue_size": "Int64"})
 
 
-def differences(
-    results: Path, runs: Mapping[str, Sequence[str]], baselines: Mapping[str, str]
-) -> pd.DataFrame:
-    """What each experiment gains in top-1 over its baseline, wherever both were measured alike.
+def differences(results: Path, runs: Sequence[EvaluatedRun], baselines: Mapping[str, str]) -> pd.DataFrame:
+    """Return what each experiment gains in top-1 over its baseline, wherever both were measured alike.
 
     Args:
-        results: the folder that `runs` are relative to.
-        runs: see `collect`.
+        results: the folder that the runs' folders are relative to.
+        runs: of `evaluated_runs`.
         baselines: an experiment's baseline, by the experiment's name.
 
     Returns:
         A table with the columns `DIFFERENCES`; difference, low and high (95 %) are fractions.
     """
-    hits: dict[tuple[str, ...], dict[str, Any]] = {}
+    hits: dict[tuple[str, ...], dict[int, Any]] = {}
     windows: dict[tuple[str, str], list[int]] = {}
-    for run, protocols in runs.items():
-        if not run.startswith("experiments/"):
+    for run in runs:
+        if run["experiment"] is None or run["seed"] is None:
             continue
-        _, experiment, seed, dataset = Path(run).parts
-        for name in sorted(protocols):
-            scored = json.loads((results / run / f"{name}.json").read_text())
-            windows[dataset, name] = scored["windows"]
-            for row in scored["results"]:
-                key = (dataset, experiment, name, str(row["labels_per_class"]), row["scoring"])
-                hits.setdefault(key, {})[seed] = row["hits"]
+        for name in run["protocols"]:
+            scores = read_scores(results / run["folder"] / f"{name}.json")
+            windows[run["eval_dataset"], name] = scores.windows
+            for row in scores.results:
+                key = (run["eval_dataset"], run["experiment"], name, str(row.labels_per_class), row.scoring)
+                hits.setdefault(key, {})[run["seed"]] = row.hits
     rows = []
     for (dataset, experiment, name, labels, scoring), ours in hits.items():
         baseline = baselines.get(experiment)

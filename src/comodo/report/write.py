@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from comodo.evaluate.results import read_scores
 from comodo.report.figures import plot_label_efficiency, plot_training
+from comodo.report.published import write_published
+from comodo.report.runs import EvaluatedRun
 from comodo.report.summary import gains, summary
 from comodo.report.tables import collect, differences, mean_over_seeds
 from comodo.storage.files import atomic
@@ -17,18 +17,31 @@ from comodo.storage.files import atomic
 
 def write_report(
     results: Path,
-    runs: Mapping[str, Sequence[str]],
-    experiments: Mapping[str, Mapping[str, Any]],
-    baselines: Mapping[str, str],
-    histories: Sequence[Path],
+    runs: Sequence[EvaluatedRun],
+    histories: Mapping[str, str],
     folder: Path,
-) -> pd.DataFrame:
-    """Write accuracy.csv, accuracy.md, differences.csv, summary.md, training.png and label-efficiency.png.
+    baselines: Mapping[str, str],
+    candidates: Sequence[Mapping[str, Any]] = (),
+    published: Path | None = None,
+) -> None:
+    """Write the tables and figures of everything that was measured.
 
-    Returns the table of accuracy.csv.
+    accuracy.csv, accuracy.md, differences.csv, summary.md, training.png, label-efficiency.png; beside published figures
+    also published.csv and published.md.
+
+    Args:
+        results: the folder that the runs' folders are relative to.
+        runs: of `evaluated_runs`.
+        histories: the experiment of each training history, by its path.
+        folder: receives the files.
+        baselines: an experiment's baseline, by the experiment's name.
+        candidates: of `comodo.report.published.candidates`.
+        published: the published table; read where there are candidates.
     """
-    table = collect(results, runs, experiments)
+    table = collect(results, runs)
     gained = differences(results, runs, baselines)
+    if candidates and published is not None:
+        write_published(table, candidates, published, folder)
     with atomic(folder / "differences.csv") as partial:
         gained.to_csv(partial, index=False)
     with atomic(folder / "accuracy.csv") as partial:
@@ -48,13 +61,11 @@ def write_report(
         plot_training(histories, partial)
     with atomic(folder / "label-efficiency.png") as partial:
         plot_label_efficiency(table, partial)
-    return table
 
 
-def _chances(results: Path, runs: Mapping[str, Sequence[str]]) -> str:
+def _chances(results: Path, runs: Sequence[EvaluatedRun]) -> str:
     """Chance level of each evaluated dataset, from the number of its classes."""
-    chances = {}
-    for run in runs:
-        dataset = Path(run).parts[3 if run.startswith("experiments/") else 0]
-        chances[dataset] = 100 / json.loads((results / run / "svm.json").read_text())["n_classes"]
+    chances = {
+        run["eval_dataset"]: 100 / read_scores(results / run["folder"] / "svm.json").n_classes for run in runs
+    }
     return ", ".join(f"{chance:.1f} on {dataset}" for dataset, chance in sorted(chances.items()))

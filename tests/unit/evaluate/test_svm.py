@@ -85,21 +85,21 @@ def test_protocol_rows() -> None:
     rows = evaluate_svm(
         train, (features[120:], names[120:].tolist(), RECORDINGS), [1, 5, "all"], draws=3, max_windows=1000
     )
-    assert [(row["labels_per_class"], row["scoring"]) for row in rows] == [
+    assert [(row.labels_per_class, row.scoring) for row in rows] == [
         (1, "decision"),
         (5, "decision"),
         ("all", "decision"),
         ("all", "platt"),
     ]
-    assert rows[0]["n_train"] == 4
-    assert len(rows[0]["draws"]) == 3
-    assert rows[0]["top1"] == pytest.approx(np.mean([draw["top1"] for draw in rows[0]["draws"]]))
-    assert np.sum(rows[2]["confusion"]) == 40
-    assert rows[2]["top1"] == pytest.approx(np.trace(rows[2]["confusion"]) / 40)
+    assert rows[0].n_train == 4
+    assert len(rows[0].draws) == 3
+    assert rows[0].top1 == pytest.approx(np.mean([draw["top1"] for draw in rows[0].draws]))
+    assert np.sum(rows[2].confusion) == 40
+    assert rows[2].top1 == pytest.approx(np.trace(rows[2].confusion) / 40)
     for row in rows:
-        assert len(row["hits"]) == 10
-        assert sum(row["hits"]) / 40 == pytest.approx(row["top1"])
-    assert all(row["top1"] <= row["top3"] <= row["top5"] <= 1 for row in rows)
+        assert len(row.hits) == 10
+        assert sum(row.hits) / 40 == pytest.approx(row.top1)
+    assert all(row.top1 <= row.top3 <= row.top5 <= 1 for row in rows)
 
 
 def test_each_scoring_ranks_by_its_own_scores() -> None:
@@ -120,4 +120,4 @@ def test_each_scoring_ranks_by_its_own_scores() -> None:
         for s in (model.decision_function(test), model.predict_proba(test))
     )
     assert decision != platt
-    assert [{key: row[key] for key in decision} for row in rows] == [decision, platt]
+    assert [{key: getattr(row, key) for key in decision} for row in rows] == [decision, platt]

@@ -7,29 +7,31 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from comodo.config import load
+from comodo.report.runs import evaluated_runs
 from comodo.report.summary import gains, summary
 from comodo.report.tables import COLUMNS, collect, differences, mean_over_seeds
 from comodo.report.write import write_report
 
-SETTINGS: dict[str, Any] = {"dataset": "home", "teacher": "videomae", "student": "mantis"}
-EXPERIMENTS = {
-    "frozen": {**SETTINGS, "objective": "none"},
-    "ours": {**SETTINGS, "objective": "comodo", "queue_size": 64},
-}
-BASELINES = {"ours": "frozen"}
-RUNS = dict.fromkeys(
-    [
-        "home/teachers/videomae",
-        *(f"experiments/{name}/seed{seed}/home" for name in EXPERIMENTS for seed in (1, 2)),
-    ],
-    ("svm", "anchors"),
+CONFIG = load(
+    {
+        "datasets": {"home": {"layout": "ego4d", "root": "."}},
+        "teachers": {"videomae": {"checkpoint": "videomae"}},
+        "students": {"mantis": {"checkpoint": "mantis"}},
+        "defaults": {"dataset": "home", "teacher": "videomae", "student": "mantis"},
+        "experiments": {"frozen": {"objective": "none"}, "ours": {"queue_size": 64}},
+        "seeds": [1, 2],
+    }
 )
+BASELINES = {"ours": "frozen"}
+RUNS = evaluated_runs(CONFIG)
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     for number, run in enumerate(RUNS):
-        (tmp_path / run).mkdir(parents=True)
+        folder = tmp_path / run["folder"]
+        folder.mkdir(parents=True)
 
         def row(labels: Any, scoring: str, top1: float) -> dict[str, Any]:
             scores = {"top1": top1, "top3": 0.9, "top5": 1.0, "hits": [10 * top1, 20 * top1]}
@@ -38,16 +40,17 @@ def results(tmp_path: Path) -> Path:
         anchors = [row(0, rule, 0.1 * number) for rule in ("first", "medoid", "mean")]
         svm = [row(1, "decision", 0.5), row("all", "decision", 0.6 + 0.05 * number), row("all", "platt", 0.4)]
         about = {"n_test": 30, "n_classes": 4, "recordings": ["a", "b"], "windows": [10, 20]}
-        (tmp_path / run / "anchors.json").write_text(json.dumps({**about, "results": anchors}))
-        (tmp_path / run / "svm.json").write_text(json.dumps({**about, "results": svm}))
-        if run.startswith("experiments"):
-            history = [{"epoch": 0, "loss": None if "frozen" in run else 3.0, "zero_shot_mean": 0.3}]
-            (tmp_path / run).parent.joinpath("history.json").write_text(json.dumps(history))
+        (folder / "anchors.json").write_text(json.dumps({**about, "results": anchors}))
+        (folder / "svm.json").write_text(json.dumps({**about, "results": svm}))
+        if run["experiment"]:
+            loss = None if run["experiment"] == "frozen" else 3.0
+            history = [{"epoch": 0, "loss": loss, "zero_shot_mean": 0.3}]
+            folder.parent.joinpath("history.json").write_text(json.dumps(history))
     return tmp_path
 
 
 def test_table_has_a_row_per_run_and_score(results: Path) -> None:
-    table = collect(results, RUNS, EXPERIMENTS)
+    table = collect(results, RUNS)
     assert table.columns.tolist() == COLUMNS
     assert len(table) == len(RUNS) * 6
     teacher = table[table["student"] == "-"]
@@ -60,7 +63,7 @@ def test_table_has_a_row_per_run_and_score(results: Path) -> None:
 
 
 def test_mean_and_deviation_over_seeds(results: Path) -> None:
-    short = mean_over_seeds(collect(results, RUNS, EXPERIMENTS))
+    short = mean_over_seeds(collect(results, RUNS))
     row = short[
         (short["experiment"] == "ours")
         & (short["labels_per_class"] == "all")
@@ -73,7 +76,7 @@ def test_mean_and_deviation_over_seeds(results: Path) -> None:
 
 
 def test_summary_is_one_row_per_encoder(results: Path) -> None:
-    wide = summary(collect(results, RUNS, EXPERIMENTS))
+    wide = summary(collect(results, RUNS))
     assert wide["encoder"].tolist() == ["teacher videomae", "mantis (frozen)", "mantis (ours)"]
     assert wide["SVM, all labels"].tolist() == ["60.0", "67.5 ± 3.5", "77.5 ± 3.5"]
     assert "zero-shot, medoid anchors" not in wide
@@ -93,10 +96,12 @@ def test_difference_to_the_baseline(results: Path) -> None:
 
 
 def test_report_is_written(results: Path) -> None:
-    histories = [
-        results / f"experiments/{name}/seed{seed}/history.json" for name in EXPERIMENTS for seed in (1, 2)
-    ]
-    write_report(results, RUNS, EXPERIMENTS, BASELINES, histories, results / "report")
+    histories = {
+        str(results / f"experiments/{name}/seed{seed}/history.json"): name
+        for name in CONFIG.experiments
+        for seed in (1, 2)
+    }
+    write_report(results, RUNS, histories, results / "report", BASELINES)
     names = {path.name for path in (results / "report").iterdir()}
     figures = {"training.png", "label-efficiency.png"}
     assert names == {"accuracy.csv", "accuracy.md", "differences.csv", "summary.md"} | figures

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from tests.support.tables import clip_table
 
 from comodo.embeddings.anchors import select_anchors
 from comodo.embeddings.store import merge_stores, open_store, write_store
@@ -30,17 +31,7 @@ from comodo.storage.artefacts import (
 )
 
 VALUES = np.random.default_rng(0).standard_normal((500, 64)).astype(np.float32)
-CLIPS = pd.DataFrame(
-    {
-        "clip": [f"r{n // 5}#{n % 5:05d}" for n in range(500)],
-        "label": [f"class {n % 7}" for n in range(500)],
-        "split": "train",
-        "start_s": 5.0 * (np.arange(500) % 5),
-        "end_s": 5.0 * (np.arange(500) % 5) + 5,
-        "first_frame": 0,
-        "n_frames": 50,
-    }
-)
+CLIPS = clip_table({f"r{k}": 5 for k in range(100)}, label=[f"class {n % 7}" for n in range(500)])
 
 
 def write_array(path: Path) -> None:
@@ -110,6 +101,12 @@ def test_a_full_disk_is_not_called_damage_of_what_is_read(tmp_path: Path) -> Non
     assert not isinstance(caught.value, DamageError)
 
 
+def test_damaged_digest_is_no_crash(tmp_path: Path) -> None:
+    (tmp_path / "a.h5").write_bytes(b"{}")
+    with pytest.raises(DamageError), open_hdf5(tmp_path / "a.h5"):
+        pass
+
+
 def test_sums_of_a_folder(tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(b"weights")
     check_sums(tmp_path)  # without a list there is nothing to compare with: a checkpoint from elsewhere
@@ -128,9 +125,12 @@ def write_imu(path: Path) -> None:
     write_imu_shard(path, [(Recording("r", "train", "x", None, Path("x.csv")), signal)])
 
 
+def all_splits() -> pd.DataFrame:
+    return CLIPS.assign(split=np.array(["train", "val", "test"])[np.arange(len(CLIPS)) % 3])
+
+
 def write_store_of_all(path: Path) -> None:
-    split = np.array(["train", "val", "test"])[np.arange(len(CLIPS)) % 3]
-    write_store(path, CLIPS.assign(split=split), 64, [VALUES], {})
+    write_store(path, all_splits(), 64, [VALUES], {})
 
 
 def write_anchors(path: Path) -> None:
@@ -141,7 +141,7 @@ def write_anchors(path: Path) -> None:
 def write_features(path: Path) -> None:
     anchors = path.with_name("anchors.h5")
     write_anchors(anchors)
-    extract_teacher_features(path.with_name("store.h5"), anchors, path)
+    extract_teacher_features(path.with_name("store.h5"), all_splits(), anchors, path)
 
 
 @pytest.mark.parametrize(

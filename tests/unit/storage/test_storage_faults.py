@@ -13,9 +13,10 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pytest
 import torch
+from tests.support.project import STUDENT
+from tests.support.tables import clip_table
 from tests.support.writers import write_video
 
 from comodo.config import DatasetSettings, StudentSettings
@@ -38,21 +39,13 @@ from comodo.storage.files import WriteError, atomic, write_json
 RANDOM = np.random.default_rng(0)
 N = 600
 EMBEDDINGS = RANDOM.standard_normal((N, 32)).astype(np.float32)
-CLIPS = pd.DataFrame(
-    {
-        "clip": [f"r{n // 5}#{n % 5:05d}" for n in range(N)],
-        "label": [f"class {n % 3}" for n in range(N)],
-        "split": [("train", "val", "test")[n * 3 // N] for n in range(N)],
-        "start_s": RANDOM.random(N),
-        "end_s": 5.0,
-        "first_frame": 0,
-        "n_frames": 50,
-    }
+CLIPS = clip_table(
+    {f"r{k}": 5 for k in range(N // 5)},
+    label=[f"class {n % 3}" for n in range(N)],
+    split=[("train", "val", "test")[n * 3 // N] for n in range(N)],
+    start_s=RANDOM.random(N),
 )
-MANTIS = {
-    **{"seq_len": 64, "num_patches": 8, "hidden_dim": 16, "transf_depth": 1},
-    **{"transf_num_heads": 2, "transf_mlp_dim": 32, "transf_dim_head": 8},
-}
+MANTIS = STUDENT["architecture_config"]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +90,7 @@ def state(made: Any, path: Path) -> None:
 
 def png(made: Any, path: Path) -> None:
     with atomic(path) as partial:
-        plot_training([made.history], partial)
+        plot_training({str(made.history): "x"}, partial)
 
 
 def text(made: Any, path: Path) -> None:
@@ -115,7 +108,7 @@ WRITERS: dict[str, Callable[[Any, Path], object]] = {
     "anchors.h5": lambda made, path: select_anchors(made.store, path),
     "student": student_folder,
     "state-000000007.pt": state,
-    "features.h5": lambda made, path: extract_teacher_features(made.store, made.anchors, path),
+    "features.h5": lambda made, path: extract_teacher_features(made.store, CLIPS, made.anchors, path),
     "svm.json": lambda made, path: write_json(EMBEDDINGS.tolist(), path),
     "training.png": png,
     "train.txt": text,

@@ -1,0 +1,107 @@
+"""The score file of a protocol (JSON), and its rows: one type for all protocols, written and read here alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from comodo.embeddings.ranking import top_k
+from comodo.evaluate.metrics import hits_by_recording
+from comodo.storage.artefacts import DamageError
+from comodo.storage.files import write_json
+
+
+class Result(BaseModel):
+    """One way to score an encoder on the test split.
+
+    Attributes:
+        labels_per_class: labelled train windows of each class that the protocol used; 0: zero-shot.
+        scoring: how classes were ranked: an anchor rule, `decision`, `platt` or `head`.
+        top1, top3, top5: accuracy, fractions.
+        hits: windows whose top-1 is right, for each test recording in sorted order; a mean over draws.
+        n_train: labelled windows in all.
+        best_C: of an SVM, where it was searched.
+        draws: accuracies of each draw of labels.
+        classes, class_accuracy, confusion: accuracy of each class and the confusion matrix (rows: truth).
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    labels_per_class: int | Literal["all"]
+    scoring: str
+    top1: float
+    top3: float
+    top5: float
+    hits: list[int | float]
+    n_train: int | None = None
+    best_C: float | None = None
+    draws: list[dict[str, float]] | None = None
+    classes: list[str] | None = None
+    class_accuracy: list[float] | None = None
+    confusion: list[list[int]] | None = None
+
+
+class Scores(BaseModel):
+    """A score file: the results of one protocol for one encoder on one dataset.
+
+    Attributes:
+        n_test: test windows.
+        n_classes: classes; their inverse is the chance level.
+        recordings: test recordings, sorted.
+        windows: test windows of each.
+        results: one row per number of labels and scoring.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    n_test: int
+    n_classes: int
+    recordings: list[str]
+    windows: list[int]
+    results: list[Result]
+
+
+def result_of(
+    scores: NDArray[Any],
+    classes: NDArray[Any],
+    labels: NDArray[Any],
+    recordings: NDArray[Any],
+    *,
+    labels_per_class: int | Literal["all"],
+    scoring: str,
+    **more: Any,
+) -> Result:
+    """Return the row of scores (N, C), C in the order of `classes`, against labels (N,) of recordings (N,)."""
+    hits = hits_by_recording(scores, classes, labels, recordings)
+    figures: dict[str, Any] = {**top_k(scores, classes, labels), "hits": hits, **more}
+    return Result(labels_per_class=labels_per_class, scoring=scoring, **figures)
+
+
+def scores_on(recordings: Sequence[str], classes: Sequence[str], results: Sequence[Result]) -> Scores:
+    """Return the content of a score file; `recordings` (N,) of the test windows, `classes` with or without repeats."""
+    names, windows = np.unique(np.asarray(recordings).astype(str), return_counts=True)
+    return Scores(
+        n_test=len(recordings),
+        n_classes=len(set(classes)),
+        recordings=names.tolist(),
+        windows=windows.tolist(),
+        results=list(results),
+    )
+
+
+def write_scores(scores: Scores, path: Path) -> None:
+    """Write a score file whole or not at all."""
+    write_json(scores.model_dump(mode="json", exclude_none=True), path)
+
+
+def read_scores(path: Path) -> Scores:
+    """Read a score file. Raises `DamageError` where it holds something else."""
+    try:
+        return Scores.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        raise DamageError(path, error.errors()[0]["msg"]) from None

@@ -1,0 +1,77 @@
+"""What a config evaluates: every encoder on every dataset, and the score files that this gives."""
+
+from __future__ import annotations
+
+from typing import TypedDict
+
+from comodo.config import Config
+
+
+class EvaluatedRun(TypedDict):
+    """One encoder on one dataset, as plain data: a teacher (no experiment, no seed), or a student of an experiment.
+
+    Keys: folder (relative to results/) with one score file per protocol, `<protocol>.json`; dataset (trained on);
+    eval_dataset; and the rest as in the config. Where there is none: None for experiment, seed and queue_size, "-" for
+    a student without teacher.
+    """
+
+    folder: str
+    protocols: list[str]
+    dataset: str
+    eval_dataset: str
+    teacher: str
+    student: str | None
+    objective: str | None
+    queue_size: int | None
+    seed: int | None
+    experiment: str | None
+
+
+def evaluated_runs(config: Config) -> list[EvaluatedRun]:
+    """Return what a config evaluates: teachers first, then every experiment on each of its datasets by each seed."""
+    evaluations = [(name, d) for name in config.experiments for d in config.evaluated_on(name)]
+    teachers = {
+        (dataset, str(config.experiments[name].teacher))
+        for name, dataset in evaluations
+        if "anchors" in config.protocols(name, dataset)
+    }
+    runs = [teacher_run(dataset, teacher) for dataset, teacher in sorted(teachers)]
+    for name, dataset in evaluations:
+        protocols = config.protocols(name, dataset)
+        runs += [student_run(config, name, seed, dataset, protocols) for seed in config.seeds]
+    return runs
+
+
+def teacher_run(dataset: str, teacher: str) -> EvaluatedRun:
+    """Return the run of a teacher's own embeddings."""
+    return EvaluatedRun(
+        folder=f"{dataset}/teachers/{teacher}",
+        protocols=["anchors", "svm"],
+        dataset=dataset,
+        eval_dataset=dataset,
+        teacher=teacher,
+        student=None,
+        objective=None,
+        queue_size=None,
+        seed=None,
+        experiment=None,
+    )
+
+
+def student_run(
+    config: Config, experiment: str, seed: int, dataset: str, protocols: tuple[str, ...]
+) -> EvaluatedRun:
+    """Return the run of an experiment's student on a dataset."""
+    settings = config.experiments[experiment]
+    return EvaluatedRun(
+        folder=f"experiments/{experiment}/seed{seed}/{dataset}",
+        protocols=sorted(protocols),
+        dataset=settings.dataset,
+        eval_dataset=dataset,
+        teacher=settings.used.get("teacher", "-"),
+        student=settings.student,
+        objective=settings.objective,
+        queue_size=settings.of_objective.withheld or None,
+        seed=seed,
+        experiment=experiment,
+    )

@@ -1,0 +1,41 @@
+"""The score file: one row type for all protocols."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from comodo.evaluate.results import read_scores, result_of, scores_on, write_scores
+from comodo.storage.artefacts import DamageError
+
+RECORDINGS = np.array(["b", "a", "b"], dtype=object)
+LABELS = np.array(["x", "y", "y"], dtype=object)
+
+
+def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
+    ranked = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
+    row = result_of(ranked, np.array(["x", "y"]), LABELS, RECORDINGS, labels_per_class="all", scoring="head")
+    assert (row.top1, row.top3, row.hits) == (2 / 3, 1.0, [1, 1])
+    scores = scores_on(RECORDINGS, LABELS, [row])
+    assert (scores.n_test, scores.n_classes, scores.recordings, scores.windows) == (3, 2, ["a", "b"], [1, 2])
+    write_scores(scores, tmp_path / "head.json")
+    assert read_scores(tmp_path / "head.json") == scores
+    stored = json.loads((tmp_path / "head.json").read_text())["results"][0]
+    assert stored.keys() == {
+        "labels_per_class",
+        "scoring",
+        "top1",
+        "top3",
+        "top5",
+        "hits",
+    }  # no empty columns
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"n_test": 3}', '{"results": [{"top9": 1}]}'])
+def test_a_file_of_something_else_is_refused(content: str, tmp_path: Path) -> None:
+    (tmp_path / "svm.json").write_text(content)
+    with pytest.raises(DamageError, match=r"svm\.json is damaged or not whole"):
+        read_scores(tmp_path / "svm.json")
