@@ -55,6 +55,7 @@ lint: .venv/installed
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 paper-plan: .venv/installed
 	$(BIN)/comodo plan config/paper.yaml $(if $(RATES),--rates $(RATES))
