@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ class MantisStudent(Student):
     """Mantis (Feofanov et al. 2025): windows stretched to its length, the class token of each channel."""
 
     family = "mantis"
+    fast: ClassVar[bool] = True  # `class_token` computes the same with less work
 
     @property
     def length(self) -> int:
@@ -39,9 +40,16 @@ class MantisStudent(Student):
 
     def encode(self, series: Tensor) -> Tensor:
         """Embed series (N, length), one channel of a window each, as `model(series[:, None])` does."""
-        token = class_token(self.model.vit_unit, patch_tokens(self.model.tokgen_unit, series))
-        embeddings: Tensor = self.model.prj(token) if self.model.pre_training else token
-        return embeddings
+        model = self.model
+        tokens = patch_tokens(model.tokgen_unit, series)
+        embeddings: Tensor
+        if self.fast and (model.output_token, model.return_transf_layer) == ("cls_token", -1):
+            embeddings = class_token(model.transf_unit, tokens)
+        else:
+            embeddings = model.transf_unit(
+                tokens, output_token=model.output_token, return_layer=model.return_transf_layer
+            )
+        return model.prj(embeddings) if model.pre_training else embeddings
 
     def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
         """Stretch every window to the model's length."""
@@ -49,22 +57,35 @@ class MantisStudent(Student):
         return torch.cat(rows), None
 
     @classmethod
-    def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
-        """Make one with random weights from the arguments of `Mantis8M`."""
-        from mantis.architecture import Mantis8M
+    def renamed(cls, stored: set[str]) -> set[str]:
+        """Checkpoints of mantis-tsfm before 1.1 call the transformer `vit_unit`."""
+        return {name.replace("vit_unit.", "transf_unit.") for name in stored}
 
-        check_keys(cls.family, config, set(keywords(Mantis8M)) - {"device"})
-        model = Mantis8M(**config, device="cpu")
+    @classmethod
+    def network(cls) -> Any:
+        """Return the package's class of the model."""
+        from mantis.architecture import MantisV1
+
+        return MantisV1
+
+    @classmethod
+    def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
+        """Make one with random weights from the arguments of the model."""
+        network = cls.network()
+        check_keys(cls.family, config, set(keywords(network)) - {"device"})
+        model = network(**config, device="cpu")
         return cls(model, model.hidden_dim, reduction)
 
     @classmethod
     def pretrained(
         cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
     ) -> Student:
-        """Load one by `Mantis8M.from_pretrained`."""
-        from mantis.architecture import Mantis8M
-
-        model = Mantis8M.from_pretrained(folder, revision=revision, device="cpu")
+        """Load one by the `from_pretrained` of a model, which gives the loaded one some settings of its own."""
+        network = cls.network()
+        stored = json.loads(fetch(folder, "config.json", revision).read_text())
+        config = {key: value for key, value in stored.items() if key in keywords(network)}
+        template = network(**{**config, "device": "cpu"})
+        model = template.from_pretrained(folder, revision=revision, device="cpu")
         return cls(model, model.hidden_dim, reduction)
 
 
@@ -76,40 +97,23 @@ class MantisV2Student(MantisStudent):
     """
 
     family = "mantis-v2"
+    fast = False
     length = 512  # what it was pretrained on; the config does not say
 
-    def encode(self, series: Tensor) -> Tensor:
-        """Embed series (N, length); the transformer is the package's own."""
-        model = self.model
-        tokens = patch_tokens(model.tokgen_unit, series)
-        embeddings: Tensor = model.transf_unit(
-            tokens, output_token=model.output_token, return_layer=model.return_transf_layer
-        )
-        return model.prj(embeddings) if model.pre_training else embeddings
+    @classmethod
+    def network(cls) -> Any:
+        """Return the package's class of the model."""
+        from mantis.architecture import MantisV2
+
+        return MantisV2
 
     @classmethod
     def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
-        """Make one with random weights from the arguments of `MantisV2`."""
-        from mantis.architecture import MantisV2
-
-        check_keys(cls.family, config, set(keywords(MantisV2)) - {"device"})
-        model = MantisV2(**config, device="cpu")
-        if cls.length % model.num_patches:
+        """Make one with random weights from the arguments of the model."""
+        student = super().fresh(config, reduction, gradient_checkpointing)
+        if cls.length % student.model.num_patches:
             raise ValueError(
-                f"architecture_config of a {cls.family} student: num_patches is {model.num_patches}, "
+                f"architecture_config of a {cls.family} student: num_patches is {student.model.num_patches}, "
                 f"which does not divide {cls.length} samples"
             )
-        return cls(model, model.hidden_dim, reduction)
-
-    @classmethod
-    def pretrained(
-        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
-    ) -> Student:
-        """Load one by the `from_pretrained` of a `MantisV2`, which gives the loaded one some settings of its own."""
-        from mantis.architecture import MantisV2
-
-        stored = json.loads(fetch(folder, "config.json", revision).read_text())
-        config = {key: value for key, value in stored.items() if key in keywords(MantisV2)}
-        template = MantisV2(**{**config, "device": "cpu"})
-        model = template.from_pretrained(folder, revision=revision, device="cpu")
-        return cls(model, model.hidden_dim, reduction)
+        return student

@@ -58,6 +58,11 @@ class Student(nn.Module):
         """Names of the weights that a checkpoint of the family holds."""
         return set(self.model.state_dict())
 
+    @classmethod
+    def renamed(cls, stored: set[str]) -> set[str]:
+        """Names of weights in a checkpoint, as the family's model calls them today."""
+        return stored
+
     def save(self, folder: Path) -> None:
         """Write config.json and model.safetensors, as the family's own `from_pretrained` reads them."""
         self.model.save_pretrained(folder, config=self.config())

@@ -77,7 +77,7 @@ def load_student(
         reduction = json.loads(own.read_text())["reduction"]
     try:
         with safe_open(fetch(name, WEIGHTS, revision), "pt") as weights:
-            stored = set(weights.keys())
+            stored = FAMILIES[family].renamed(set(weights.keys()))
     except SafetensorError as error:
         raise ValueError(f"student {name!r}: {WEIGHTS} is broken ({error})") from error
     with quiet():

@@ -22,6 +22,7 @@ SMALL: dict[str, dict[str, Any]] = {
 KINDS = [
     ("mantis", {}),
     ("mantis", {"pre_training": True}),
+    ("mantis", {"output_token": "combined", "return_transf_layer": 0}),
     ("mantis", {"seq_len": 40, "num_patches": 5, "transf_num_heads": 1, "transf_dim_head": 16}),
     ("mantis-v2", {}),
     ("mantis-v2", {"output_token": "combined", "return_transf_layer": 0}),
@@ -62,7 +63,7 @@ def test_dropout_is_in_every_layer() -> None:
     series = torch.randn(4, 64)
     for part in ("pos_encoder", "transformer.layers.0", "transformer.layers.1"):
         student.eval()
-        student.model.vit_unit.get_submodule(part).train()
+        student.model.transf_unit.get_submodule(part).train()
         first, second = student.encode(series), student.encode(series)  # type: ignore[attr-defined]
         assert not torch.equal(first, second)
     student.eval()

@@ -16,7 +16,7 @@ def test_embedder_and_encoder_learn(family: str) -> None:
     student = new_student(family, FRESH[family], seed=1).train()
     student(torch.randn(4, 6, 512)).square().sum().backward()
     parts = {
-        "mantis": ("model.tokgen_unit.", "model.vit_unit."),
+        "mantis": ("model.tokgen_unit.", "model.transf_unit."),
         "moment": ("model.patch_embedding.", "model.encoder.b"),
         "mantis-v2": ("model.tokgen_unit.", "model.transf_unit."),
         "chronos-bolt": ("model.input_patch_embedding.", "model.encoder.b"),

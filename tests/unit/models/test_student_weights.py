@@ -17,9 +17,9 @@ from comodo.models.students import load_student, new_student, save_student
 def test_missing_weights_are_not_left_random(golden: Path, tmp_path: Path) -> None:
     folder = copy_of(golden, MANTIS, tmp_path / "student")
     weights = load_file(folder / "model.safetensors")
-    renamed = {name.replace("vit_unit.", "transf_unit."): value for name, value in weights.items()}
+    renamed = {name.replace("vit_unit.", "encoder."): value for name, value in weights.items()}
     save_file(renamed, folder / "model.safetensors")
-    with pytest.raises(ValueError, match=r"model.safetensors lacks \d+ weights, first 'vit_unit"):
+    with pytest.raises(ValueError, match=r"model.safetensors lacks \d+ weights, first 'transf_unit"):
         load_student(folder)
 
 

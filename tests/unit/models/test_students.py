@@ -59,13 +59,13 @@ def test_saved_and_loaded_to_the_bit(tmp_path: Path, family: str, reduction: str
 @pytest.mark.parametrize("family", BY_CHANNEL)
 def test_a_saved_student_is_the_family_s_own_checkpoint(tmp_path: Path, family: str) -> None:
     from chronos.chronos_bolt import ChronosBoltModelForForecasting
-    from mantis.architecture import Mantis8M, MantisV2
+    from mantis.architecture import MantisV1, MantisV2
     from momentfm import MOMENTPipeline
 
     student = new_student(family, FRESH[family], seed=3)
     save_student(student, tmp_path / "student")
     read = {
-        "mantis": partial(Mantis8M.from_pretrained, strict=True),
+        "mantis": partial(MantisV1(**FRESH["mantis"], device="cpu").from_pretrained, strict=True),
         "mantis-v2": partial(MantisV2(**FRESH["mantis-v2"], device="cpu").from_pretrained, strict=True),
         "moment": partial(MOMENTPipeline.from_pretrained, strict=True),
         "chronos-bolt": ChronosBoltModelForForecasting.from_pretrained,
