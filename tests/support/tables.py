@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from comodo.clips.tables import COLUMNS, merge_clips
+from comodo.layouts.types import Recording
+from comodo.recordings.imu_shard import write_imu_shard
+from comodo.recordings.signal import ImuSignal
 
 
 def window_table(recordings: Mapping[str, int], **columns: object) -> pd.DataFrame:
@@ -40,6 +45,19 @@ def clip_table(recordings: Mapping[str, int], **columns: object) -> pd.DataFrame
     """Make the clip table of a dataset: so many pairs of each recording; keywords as of `window_table`."""
     windows = window_table(recordings)
     return _with(merge_clips(pd.DataFrame({"recording": list(recordings)}), windows), columns)
+
+
+def write_windows(path: Path, clips: pd.DataFrame, channels: int = 6) -> Path:
+    """Write an IMU shard of noise that holds the windows of a clip table."""
+    generator = np.random.default_rng(0)
+
+    def signals() -> Iterator[tuple[Recording, ImuSignal]]:
+        for recording, samples in clips.groupby("recording", sort=False)["last_sample"].max().items():
+            data = generator.standard_normal((channels, samples)).astype(np.float32)
+            yield Recording(str(recording), "train", "x", None, Path("x.csv")), ImuSignal(data, 0.0, 200.0)
+
+    write_imu_shard(path, signals())
+    return path
 
 
 def _with(table: pd.DataFrame, columns: Mapping[str, object]) -> pd.DataFrame:

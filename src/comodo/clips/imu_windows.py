@@ -16,7 +16,7 @@ from comodo.storage.artefacts import DamageError, check_shapes
 
 
 class ImuWindows:
-    """The IMU windows of a clip table, by row: `windows[i]` is (6, T) float32 in m/s² and rad/s.
+    """The IMU windows of a clip table, by row: `windows[i]` is (C, T) float32 in m/s² and rad/s.
 
     Files are opened read-only on first use and stay open in the process that uses them.
 
@@ -49,7 +49,7 @@ class ImuWindows:
 
 
 class Windows(Protocol):
-    """The IMU windows of the train clips, read when they are asked for: window i is (6, T), float32."""
+    """The IMU windows of the train clips, read when they are asked for: window i is (C, T), float32."""
 
     def __len__(self) -> int:
         """Return the number of train clips."""

@@ -23,6 +23,7 @@ from comodo.models.distilled import save_distilled
 from comodo.models.student import Student
 from comodo.models.students import load_student, new_student
 from comodo.objectives import Inputs, objective_of
+from comodo.recordings.imu_shard import read_channels
 from comodo.storage.files import write_json
 
 
@@ -58,7 +59,7 @@ def distill(
         ValueError: when the store was made from other clips, or the settings do not fit them.
     """
     device = use_device(threads)
-    student = start_student(student_settings, seed)
+    student = start_student(student_settings, seed, read_channels(imu))
     with ExitStack() as files:
         file: h5py.File | None = None
         if store is not None:
@@ -85,8 +86,11 @@ def distill(
     shutil.rmtree(state, ignore_errors=True)
 
 
-def start_student(settings: StudentSettings, seed: int) -> Student:
-    """Make the student that a training starts from: fresh weights from `seed`, or a checkpoint."""
+def start_student(settings: StudentSettings, seed: int, channels: int) -> Student:
+    """Make the student that a training starts from: fresh weights from `seed`, or a checkpoint.
+
+    `channels` is the number of channels of its windows.
+    """
     if settings.architecture is not None:
         return new_student(
             settings.architecture,
@@ -94,12 +98,14 @@ def start_student(settings: StudentSettings, seed: int) -> Student:
             seed,
             reduction=settings.reduction,
             gradient_checkpointing=settings.gradient_checkpointing,
+            channels=channels,
         )
     return load_student(
         settings.checkpoint or "",
         reduction=settings.reduction,
         revision=settings.revision,
         gradient_checkpointing=settings.gradient_checkpointing,
+        channels=channels,
     )
 
 

@@ -11,8 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from comodo.models.baselines import CHANNELS
-from comodo.models.student import Student, check_keys, checked, keywords, pad_left
+from comodo.models.student import Student, StudentOptions, check_keys, keywords, pad_left
 
 
 class ChronosBoltStudent(Student):
@@ -42,21 +41,19 @@ class ChronosBoltStudent(Student):
         "use_reg_token": True,
     }
 
-    def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Embed windows (B, 6, T); padding is what the package takes for missing: NaN."""
+    def embed(self, windows: Tensor, mask: Tensor | None) -> Tensor:
+        """Embed windows (B, C, T); padding is what the package takes for missing: NaN."""
         if mask is not None:
             windows = windows.masked_fill(mask[:, None] == 0, torch.nan)
         tokens, _, _, holds_samples = self.model.encode(windows.flatten(0, 1))
         if self.model.chronos_config.use_reg_token:
             tokens, holds_samples = tokens[:, :-1], holds_samples[:, :-1]
         weights = holds_samples[..., None].to(tokens.dtype)
-        channels = ((tokens * weights).sum(dim=1) / weights.sum(dim=1)).unflatten(0, (-1, CHANNELS))
-        embeddings: Tensor = channels.mean(dim=1) if self.reduction == "mean" else channels.flatten(1)
-        return embeddings
+        return self.join((tokens * weights).sum(dim=1) / weights.sum(dim=1))
 
     def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
         """Pad on the left to the longest window; the mask is none if nothing was."""
-        batch, mask = (torch.from_numpy(array) for array in pad_left(checked(windows), min_length=1))
+        batch, mask = (torch.from_numpy(array) for array in pad_left(self.checked(windows), min_length=1))
         return batch, None if bool(mask.all()) else mask
 
     def weights(self) -> set[str]:
@@ -68,7 +65,7 @@ class ChronosBoltStudent(Student):
         self.model.save_pretrained(folder)
 
     @classmethod
-    def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
+    def fresh(cls, config: Mapping[str, Any], options: StudentOptions) -> Student:
         """Make one with random weights from the arguments of `T5Config`, and `chronos_config`."""
         from chronos.chronos_bolt import ChronosBoltConfig, ChronosBoltModelForForecasting
         from transformers import T5Config
@@ -78,14 +75,12 @@ class ChronosBoltStudent(Student):
         check_keys(f"{cls.family} (chronos_config)", own, set(keywords(ChronosBoltConfig)))
         whole = {**cls._DEFAULTS, **config, "chronos_config": {**cls._BOLT_DEFAULTS, **own}}
         model = ChronosBoltModelForForecasting(T5Config(**whole))
-        return cls(model, model.config.d_model, reduction)
+        return cls(model, model.config.d_model, options)
 
     @classmethod
-    def pretrained(
-        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
-    ) -> Student:
+    def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
         """Load one by `ChronosBoltModelForForecasting.from_pretrained`, as float32."""
         from chronos.chronos_bolt import ChronosBoltModelForForecasting
 
         model = ChronosBoltModelForForecasting.from_pretrained(folder, revision=revision, dtype=torch.float32)
-        return cls(model, model.config.d_model, reduction)
+        return cls(model, model.config.d_model, options)

@@ -11,9 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from comodo.models.baselines import CHANNELS
 from comodo.models.mantis_forward import class_token, patch_tokens
-from comodo.models.student import Student, check_keys, checked, fetch, keywords, refuse_padding, stretch
+from comodo.models.student import (
+    Student,
+    StudentOptions,
+    check_keys,
+    fetch,
+    keywords,
+    refuse_padding,
+    stretch,
+)
 
 
 class MantisStudent(Student):
@@ -27,16 +34,14 @@ class MantisStudent(Student):
         """Samples that the model takes."""
         return int(self.model.seq_len)
 
-    def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Embed windows (B, 6, T) of any length T; there is no mask, since windows are stretched and never padded.
+    def embed(self, windows: Tensor, mask: Tensor | None) -> Tensor:
+        """Embed windows (B, C, T) of any length T; there is no mask, since windows are stretched and never padded.
 
-        All channels go through the encoder as one batch of B·6.
+        All channels go through the encoder as one batch of B·C.
         """
         refuse_padding(mask, "Mantis")
         stretched = stretch(windows, self.length)
-        channels = self.encode(stretched.flatten(0, 1)).unflatten(0, (-1, CHANNELS))
-        embeddings: Tensor = channels.mean(dim=1) if self.reduction == "mean" else channels.flatten(1)
-        return embeddings
+        return self.join(self.encode(stretched.flatten(0, 1)))
 
     def encode(self, series: Tensor) -> Tensor:
         """Embed series (N, length), one channel of a window each, as `model(series[:, None])` does."""
@@ -53,7 +58,7 @@ class MantisStudent(Student):
 
     def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
         """Stretch every window to the model's length."""
-        rows = [stretch(torch.as_tensor(window)[None], self.length) for window in checked(windows)]
+        rows = [stretch(torch.as_tensor(window)[None], self.length) for window in self.checked(windows)]
         return torch.cat(rows), None
 
     @classmethod
@@ -69,24 +74,22 @@ class MantisStudent(Student):
         return MantisV1
 
     @classmethod
-    def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
+    def fresh(cls, config: Mapping[str, Any], options: StudentOptions) -> Student:
         """Make one with random weights from the arguments of the model."""
         network = cls.network()
         check_keys(cls.family, config, set(keywords(network)) - {"device"})
         model = network(**config, device="cpu")
-        return cls(model, model.hidden_dim, reduction)
+        return cls(model, model.hidden_dim, options)
 
     @classmethod
-    def pretrained(
-        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
-    ) -> Student:
+    def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
         """Load one by the `from_pretrained` of a model, which gives the loaded one some settings of its own."""
         network = cls.network()
         stored = json.loads(fetch(folder, "config.json", revision).read_text())
         config = {key: value for key, value in stored.items() if key in keywords(network)}
         template = network(**{**config, "device": "cpu"})
         model = template.from_pretrained(folder, revision=revision, device="cpu")
-        return cls(model, model.hidden_dim, reduction)
+        return cls(model, model.hidden_dim, options)
 
 
 class MantisV2Student(MantisStudent):
@@ -108,9 +111,9 @@ class MantisV2Student(MantisStudent):
         return MantisV2
 
     @classmethod
-    def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
+    def fresh(cls, config: Mapping[str, Any], options: StudentOptions) -> Student:
         """Make one with random weights from the arguments of the model."""
-        student = super().fresh(config, reduction, gradient_checkpointing)
+        student = super().fresh(config, options)
         if cls.length % student.model.num_patches:
             raise ValueError(
                 f"architecture_config of a {cls.family} student: num_patches is {student.model.num_patches}, "

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from comodo.models.student import Student, checked, pad_left
+from comodo.models.student import Student, StudentOptions, pad_left
 
 
 class MomentStudent(Student):
@@ -31,16 +31,16 @@ class MomentStudent(Student):
         "patch_stride_len": 8,
     }
 
-    def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Embed windows (B, 6, T); padding takes no part in attention, but its patches do in the mean, as published."""
+    def embed(self, windows: Tensor, mask: Tensor | None) -> Tensor:
+        """Embed windows (B, C, T); padding takes no part in attention, but its patches do in the mean, as published."""
         patches = self.model.embed(x_enc=windows, input_mask=mask, reduction="none").embeddings
-        channels = patches.mean(dim=2)  # (B, 6, patches, D) → (B, 6, D)
+        channels = patches.mean(dim=2)  # (B, C, patches, D) → (B, C, D)
         # The published concatenation has the channels of one feature side by side.
         return channels.mean(dim=1) if self.reduction == "mean" else channels.transpose(1, 2).flatten(1)
 
     def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
         """Pad on the left with zeros to the longest window, at least 512 samples; the mask is none if nothing was."""
-        batch, mask = (torch.from_numpy(array) for array in pad_left(checked(windows), self.MIN_LENGTH))
+        batch, mask = (torch.from_numpy(array) for array in pad_left(self.checked(windows), self.MIN_LENGTH))
         return batch, None if bool(mask.all()) else mask
 
     def config(self) -> dict[str, Any]:
@@ -48,7 +48,7 @@ class MomentStudent(Student):
         return {**super().config(), "model_kwargs": {}}
 
     @classmethod
-    def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
+    def fresh(cls, config: Mapping[str, Any], options: StudentOptions) -> Student:
         """Make one with random weights; `config` needs `t5_config`."""
         from momentfm import MOMENTPipeline
 
@@ -57,17 +57,15 @@ class MomentStudent(Student):
                 "architecture_config of a moment student needs t5_config with d_model, num_layers, …"
             )
         whole = {**cls._DEFAULTS, "d_model": config["t5_config"]["d_model"], **config}
-        kwargs = {**cls._UNFROZEN, "enable_gradient_checkpointing": gradient_checkpointing}
+        kwargs = {**cls._UNFROZEN, "enable_gradient_checkpointing": options.gradient_checkpointing}
         model = MOMENTPipeline(whole, model_kwargs=kwargs)
-        return cls(model, whole["d_model"], reduction)
+        return cls(model, whole["d_model"], options)
 
     @classmethod
-    def pretrained(
-        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
-    ) -> Student:
+    def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
         """Load one by `MOMENTPipeline.from_pretrained`."""
         from momentfm import MOMENTPipeline
 
-        kwargs = {**cls._UNFROZEN, "enable_gradient_checkpointing": gradient_checkpointing}
+        kwargs = {**cls._UNFROZEN, "enable_gradient_checkpointing": options.gradient_checkpointing}
         model = MOMENTPipeline.from_pretrained(folder, revision=revision, model_kwargs=kwargs)
-        return cls(model, model.config.d_model, reduction)
+        return cls(model, model.config.d_model, options)

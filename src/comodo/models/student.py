@@ -1,4 +1,4 @@
-"""What a student is: an IMU encoder that maps windows (B, 6, T) and a mask to embeddings (B, dim)."""
+"""What a student is: an IMU encoder that maps windows (B, C, T) and a mask to embeddings (B, dim)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import inspect
 import io
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,44 +16,83 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from comodo.models.baselines import CHANNELS
 from comodo.text import first_line
 
 REDUCTIONS = ("concat", "mean")
 
 
+@dataclass(frozen=True)
+class StudentOptions:
+    """How a family's model becomes a student.
+
+    Attributes:
+        reduction: how the embeddings of the channels, which go through the same encoder, are joined: `concat` keeps
+            them side by side (dim = C × width), `mean` averages them (dim = width).
+        channels: C, the number of channels of a window; 6 for one accelerometer and one gyroscope.
+        gradient_checkpointing: MOMENT: less memory, slower.
+    """
+
+    reduction: str = "concat"
+    channels: int = 6
+    gradient_checkpointing: bool = False
+
+
 class Student(nn.Module):
-    """An IMU encoder: windows (B, 6, T) → embeddings (B, dim).
+    """An IMU encoder: windows (B, C, T) → embeddings (B, dim).
 
     Args:
         model: the family's own model.
         width: width of one channel's embedding.
-        reduction: how the embeddings of the six channels, which go through the same encoder, are joined: `concat`
-            keeps them side by side (dim = 6 × width), `mean` averages them (dim = width).
+        options: reduction and number of channels.
     """
 
     family: ClassVar[str]
     fitted: ClassVar[bool] = False  # by `fit` alone: there is nothing to train by gradients
 
-    def __init__(self, model: Any, width: int, reduction: str) -> None:
+    def __init__(self, model: Any, width: int, options: StudentOptions) -> None:
         """Wrap a family's model."""
         super().__init__()
-        if reduction not in REDUCTIONS:
-            raise ValueError(f"reduction {reduction!r} is unknown; known are {', '.join(REDUCTIONS)}")
+        if options.reduction not in REDUCTIONS:
+            raise ValueError(f"reduction {options.reduction!r} is unknown; known are {', '.join(REDUCTIONS)}")
         self.model = model
-        self.reduction = reduction
-        self.dim = width * CHANNELS if reduction == "concat" else width
+        self.reduction = options.reduction
+        self.channels = options.channels
+        self.dim = width * options.channels if options.reduction == "concat" else width
 
     def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Embed windows (B, 6, T); `mask` (B, T) is 1 where a padded window holds samples."""
+        """Embed windows (B, C, T) → (B, dim); `mask` (B, T) is 1 where a padded window holds samples.
+
+        Raises:
+            ValueError: for another number of channels than the student has.
+        """
+        if windows.ndim != 3 or windows.shape[1] != self.channels:
+            raise ValueError(
+                f"this {self.family} student embeds windows of {self.channels} channels, (B, {self.channels}, T), "
+                f"not {tuple(windows.shape)}"
+            )
+        return self.embed(windows, mask)
+
+    def embed(self, windows: Tensor, mask: Tensor | None) -> Tensor:
+        """Do what `forward` does, for windows of the right shape."""
         raise NotImplementedError
+
+    def join(self, channels: Tensor) -> Tensor:
+        """Join embeddings of single channels (B · C, width) to (B, dim)."""
+        each = channels.unflatten(0, (-1, self.channels))
+        return each.mean(dim=1) if self.reduction == "mean" else each.flatten(1)
 
     def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
-        """Make one batch (B, 6, T), float32, and its mask of windows (6, T_i)."""
+        """Make one batch (B, C, T), float32, and its mask of windows (C, T_i)."""
         raise NotImplementedError
 
+    def checked(self, windows: Sequence[NDArray[np.float32]]) -> Sequence[NDArray[np.float32]]:
+        """Return the windows (C, T_i). Raises `ValueError` for one of another shape."""
+        if wrong := [w.shape for w in windows if w.ndim != 2 or len(w) != self.channels]:
+            raise ValueError(f"an IMU window has the shape ({self.channels}, T), not {wrong[0]}")
+        return windows
+
     def fit(self, windows: NDArray[np.float32]) -> None:
-        """Learn from collated train windows (n, 6, T), unlabelled, what no gradient teaches; most families: nothing."""
+        """Fit statistics that are not learned by gradient descent, on train windows (n, C, T). Default: nothing."""
 
     def weights(self) -> set[str]:
         """Names of the weights that a checkpoint of the family holds."""
@@ -72,14 +112,12 @@ class Student(nn.Module):
         return dict(self.model._hub_mixin_config)
 
     @classmethod
-    def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
+    def fresh(cls, config: Mapping[str, Any], options: StudentOptions) -> Student:
         """Make one with random weights from a config in the family's keys."""
         raise NotImplementedError
 
     @classmethod
-    def pretrained(
-        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
-    ) -> Student:
+    def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
         """Load one by the family's `from_pretrained`."""
         raise NotImplementedError
 
@@ -115,13 +153,6 @@ def keywords(function: Callable[..., Any]) -> dict[str, Any]:
     return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
 
 
-def checked(windows: Sequence[NDArray[np.float32]]) -> Sequence[NDArray[np.float32]]:
-    """Windows (6, T_i), or an error."""
-    if wrong := [window.shape for window in windows if window.ndim != 2 or len(window) != CHANNELS]:
-        raise ValueError(f"an IMU window has the shape (6, T), not {wrong[0]}")
-    return windows
-
-
 def refuse_padding(mask: Tensor | None, family: str) -> None:
     """Refuse a mask that masks something: for families whose windows are stretched, never padded."""
     if mask is not None and not bool(mask.all()):
@@ -131,7 +162,7 @@ def refuse_padding(mask: Tensor | None, family: str) -> None:
 
 
 def stretch(windows: Tensor, length: int) -> Tensor:
-    """Linear interpolation of (B, 6, T) to `length` samples."""
+    """Linear interpolation of (B, C, T) to `length` samples."""
     if windows.shape[-1] == length:
         return windows
     return F.interpolate(windows, size=length, mode="linear", align_corners=False)

@@ -1,6 +1,6 @@
 """Students: IMU encoders from the time-series world, by hub id, by local folder, or with fresh weights.
 
-A new family is a class that maps windows (B, 6, T) and a mask to (B, dim), and a line in `FAMILIES`.
+A new family is a class that maps windows (B, C, T) and a mask to (B, dim), and a line in `FAMILIES`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from comodo.models.chronos import ChronosBoltStudent
 from comodo.models.mantis import MantisStudent, MantisV2Student
 from comodo.models.moment import MomentStudent
 from comodo.models.seeds import named_seed, seeded
-from comodo.models.student import Student, fetch, quiet
+from comodo.models.student import Student, StudentOptions, fetch, quiet
 from comodo.storage.artefacts import check_sums
 from comodo.storage.files import atomic
 
@@ -52,6 +52,7 @@ def load_student(
     reduction: str = "concat",
     revision: str | None = None,
     gradient_checkpointing: bool = False,
+    channels: int = 6,
 ) -> Student:
     """Load a student by its family's `from_pretrained`; all of it is trainable, and it is in eval mode.
 
@@ -60,6 +61,7 @@ def load_student(
         reduction: `concat` or `mean`, where channels are embedded one by one; a saved student keeps its own.
         revision: pinned revision of a hub id.
         gradient_checkpointing: MOMENT: less memory, slower.
+        channels: of the windows to embed, C; a saved student keeps its own.
 
     Raises:
         ValueError: when there is no such model, its family is unknown, or weights are missing; `DamageError`, when
@@ -72,16 +74,18 @@ def load_student(
         raise ValueError(
             f"student {name!r}: config.json is of no known family; known are {', '.join(FAMILIES)}"
         )
-    own = Path(name) / OWN_FILE
-    if own.is_file():
-        reduction = json.loads(own.read_text())["reduction"]
+    options = StudentOptions(reduction, channels, gradient_checkpointing)
+    saved = Path(name) / OWN_FILE
+    if saved.is_file():
+        own = json.loads(saved.read_text())
+        options = StudentOptions(own["reduction"], own.get("channels", 6), gradient_checkpointing)
     try:
         with safe_open(fetch(name, WEIGHTS, revision), "pt") as weights:
             stored = FAMILIES[family].renamed(set(weights.keys()))
     except SafetensorError as error:
         raise ValueError(f"student {name!r}: {WEIGHTS} is broken ({error})") from error
     with quiet():
-        student = FAMILIES[family].pretrained(name, revision, reduction, gradient_checkpointing)
+        student = FAMILIES[family].pretrained(name, revision, options)
     # The families' `from_pretrained` leaves random what a checkpoint lacks: no student starts so unnoticed.
     if missing := sorted(student.weights() - stored):
         raise ValueError(f"student {name!r}: {WEIGHTS} lacks {len(missing)} weights, first {missing[0]!r}")
@@ -94,6 +98,7 @@ def new_student(
     seed: int,
     reduction: str = "concat",
     gradient_checkpointing: bool = False,
+    channels: int = 6,
 ) -> Student:
     """Make a student with fresh weights, which depend on the arguments only; it is in eval mode.
 
@@ -103,18 +108,20 @@ def new_student(
         seed: of the weights; the global generator stays as it is.
         reduction: `concat` or `mean`, where channels are embedded one by one.
         gradient_checkpointing: MOMENT: less memory, slower.
+        channels: of the windows to embed, C.
     """
     if architecture not in FAMILIES:
         raise ValueError(f"student architecture {architecture!r} is unknown; known are {', '.join(FAMILIES)}")
     with seeded(named_seed(seed, f"{architecture} student")), quiet():
-        return FAMILIES[architecture].fresh(config, reduction, gradient_checkpointing).eval()
+        options = StudentOptions(reduction, channels, gradient_checkpointing)
+        return FAMILIES[architecture].fresh(config, options).eval()
 
 
 def save_student(student: Student, folder: str | Path) -> None:
     """Write a folder that `load_student` reads, and the family's own `from_pretrained` as well."""
     with atomic(folder) as partial:
         student.save(partial)
-        own = {"family": student.family, "reduction": student.reduction}
+        own = {"family": student.family, "reduction": student.reduction, "channels": student.channels}
         (partial / OWN_FILE).write_text(json.dumps(own, indent=2) + "\n")
 
 

@@ -58,7 +58,9 @@ def write_imu_shard(path: Path, signals: Iterable[tuple[Recording, ImuSignal | I
                 group.attrs["notes"] = json.dumps(signal.notes, ensure_ascii=False)
                 length = signal.data.shape[1]
                 runs = _runs(np.isfinite(signal.data[0]))
-                group.create_dataset("data", data=signal.data, chunks=(6, min(length, 4096)), **CHECKED)
+                group.create_dataset(
+                    "data", data=signal.data, chunks=(len(signal.data), min(length, 4096)), **CHECKED
+                )
                 group.create_dataset("valid", data=runs, chunks=runs.shape, **CHECKED)
 
 
@@ -66,6 +68,16 @@ def read_window(file: h5py.File, recording_id: str, start: int, stop: int) -> ND
     """Read samples [start, stop) of a recording's array from an open shard: float32 (6, stop − start)."""
     window: NDArray[np.float32] = file[safe_name(recording_id)]["data"][:, start:stop]
     return window
+
+
+def read_channels(paths: Iterable[Path]) -> int:
+    """Read the number of channels C of the recordings in shards; 6 where no recording is usable."""
+    for path in paths:
+        with open_hdf5(path) as file:
+            for group in file.values():
+                if "data" in group:
+                    return int(group["data"].shape[0])
+    return 6
 
 
 def read_notes(path: Path) -> dict[str, list[str]]:

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.support.tables import clip_table
+from tests.support.tables import clip_table, write_windows
 
 from comodo.config import ExperimentSettings, StudentSettings
 from comodo.distill import experiment
@@ -32,7 +32,7 @@ EMBEDDINGS = np.random.default_rng(0).standard_normal((N, 8)).astype(np.float32)
 def write_inputs(folder: Path, clips: pd.DataFrame = CLIPS, teacher: str = "t") -> None:
     write_store(folder / "store.h5", clips, 8, [EMBEDDINGS], {"teacher": teacher})
     select_anchors(folder / "store.h5", folder / "anchors.h5")
-    (folder / "imu.h5").write_bytes(b"opened when a window is asked for")
+    write_windows(folder / "imu.h5", clips)
 
 
 def distil(folder: Path, clips: pd.DataFrame = CLIPS) -> None:

@@ -134,3 +134,37 @@ def test_bad_architectures() -> None:
         new_student("moment", {}, 0)
     with pytest.raises(ValueError, match="reduction 'sum' is unknown; known are concat, mean"):
         new_student("mantis", FRESH["mantis"], 0, reduction="sum")
+
+
+@pytest.mark.parametrize("family", FRESH)
+@pytest.mark.parametrize("channels", [3, 12])
+def test_a_student_has_the_channels_of_its_data(family: str, channels: int, tmp_path: Path) -> None:
+    student = new_student(family, FRESH[family], seed=1, channels=channels)
+    generator = np.random.default_rng(0)
+    windows = [generator.normal(size=(channels, 200)).astype(np.float32) for _ in range(3)]
+    batch, mask = student.collate(windows)
+    student.fit(batch.numpy())
+    with torch.no_grad():
+        embeddings = student(batch, mask)
+    assert embeddings.shape == (3, student.dim)
+    save_student(student, tmp_path / "student")
+    loaded = load_student(tmp_path / "student")
+    assert loaded.channels == channels
+    with torch.no_grad():
+        assert torch.equal(loaded(batch, mask), embeddings)
+
+
+@pytest.mark.parametrize("family", FRESH)
+@pytest.mark.parametrize("shape", [(2, 3, 200), (2, 12, 200), (6, 200)])
+def test_windows_of_other_channels_are_refused(family: str, shape: tuple[int, ...]) -> None:
+    student = new_student(family, FRESH[family], seed=1)
+    with pytest.raises(ValueError, match=rf"{family} student embeds windows of 6 channels, \(B, 6, T\), not"):
+        student(torch.randn(shape))
+
+
+def test_a_student_saved_before_channels_were_stored_has_six(tmp_path: Path) -> None:
+    save_student(new_student("dlinear", FRESH["dlinear"], seed=1), tmp_path / "student")
+    own = json.loads((tmp_path / "student/comodo.json").read_text())
+    del own["channels"]
+    (tmp_path / "student/comodo.json").write_text(json.dumps(own))
+    assert load_student(tmp_path / "student").channels == 6

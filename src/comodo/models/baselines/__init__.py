@@ -1,4 +1,4 @@
-"""Baselines on raw IMU, small modules written from their papers: windows (B, 6, T) → flat features (B, dim).
+"""Baselines on raw IMU, small modules written from their papers: windows (B, C, T) → flat features (B, dim).
 
 Each becomes a student by a class in `comodo.models.baselines.students`, and a classifier by a linear layer on top.
 The channels are standardised by the train set's mean and deviation, which a batch norm without weights keeps
@@ -6,5 +6,3 @@ The channels are standardised by the train set's mean and deviation, which a bat
 """
 
 from __future__ import annotations
-
-CHANNELS = 6  # accelerometer x y z, gyroscope x y z

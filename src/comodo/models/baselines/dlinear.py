@@ -5,8 +5,6 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from comodo.models.baselines import CHANNELS
-
 
 class DLinear(nn.Module):
     """Trend and remainder of every channel, each through one linear map over time, added up.
@@ -16,18 +14,19 @@ class DLinear(nn.Module):
     Args:
         seq_len: samples per window, T.
         moving_avg: width of the moving average that is the trend, samples.
+        channels: C.
     """
 
-    def __init__(self, seq_len: int = 1000, moving_avg: int = 25) -> None:
+    def __init__(self, seq_len: int = 1000, moving_avg: int = 25, channels: int = 6) -> None:
         super().__init__()
         self.moving_avg = moving_avg
-        self.standardise = nn.BatchNorm1d(CHANNELS, affine=False)
+        self.standardise = nn.BatchNorm1d(channels, affine=False)
         self.seasonal = nn.Linear(seq_len, seq_len)
         self.trend = nn.Linear(seq_len, seq_len)
-        self.dim = CHANNELS * seq_len
+        self.dim = channels * seq_len
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Windows (B, 6, T) → (B, 6 · T)."""
+        """Windows (B, C, T) → (B, C · T)."""
         seasonal, trend = decompose(self.standardise(windows), self.moving_avg)
         features: Tensor = self.seasonal(seasonal) + self.trend(trend)
         return features.flatten(1)

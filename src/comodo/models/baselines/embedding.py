@@ -7,8 +7,6 @@ import math
 import torch
 from torch import Tensor, nn
 
-from comodo.models.baselines import CHANNELS
-
 
 class SampleEmbedding(nn.Module):
     """A token per sample: a convolution over three neighbours, and its position as sines and cosines.
@@ -17,18 +15,19 @@ class SampleEmbedding(nn.Module):
         d_model: width of a token.
         length: samples per window, T.
         dropout: share of token entries dropped in training.
+        channels: C, of a window.
     """
 
-    def __init__(self, d_model: int, length: int, dropout: float) -> None:
+    def __init__(self, d_model: int, length: int, dropout: float, channels: int) -> None:
         super().__init__()
-        self.standardise = nn.BatchNorm1d(CHANNELS, affine=False)
-        self.values = nn.Conv1d(CHANNELS, d_model, 3, padding=1, padding_mode="circular", bias=False)
+        self.standardise = nn.BatchNorm1d(channels, affine=False)
+        self.values = nn.Conv1d(channels, d_model, 3, padding=1, padding_mode="circular", bias=False)
         nn.init.kaiming_normal_(self.values.weight, nonlinearity="leaky_relu")
         self.register_buffer("positions", sinusoids(length, d_model), persistent=False)
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Windows (B, 6, T) → tokens (B, T, d_model)."""
+        """Windows (B, C, T) → tokens (B, T, d_model)."""
         tokens: Tensor = self.dropout(self.values(self.standardise(windows)).transpose(1, 2) + self.positions)
         return tokens
 

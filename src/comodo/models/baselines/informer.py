@@ -22,6 +22,7 @@ class Informer(nn.Module):
         e_layers: number of layers; between two of them the length is halved.
         factor: c of the paper: c · ln T queries attend, and are found by c · ln T keys.
         dropout: share dropped in training.
+        channels: C, of a window.
     """
 
     def __init__(
@@ -33,11 +34,12 @@ class Informer(nn.Module):
         e_layers: int = 3,
         factor: int = 5,
         dropout: float = 0.1,
+        channels: int = 6,
     ) -> None:
         super().__init__()
         if d_model % n_heads:
             raise ValueError(f"d_model is {d_model}, which {n_heads} heads (n_heads) do not divide")
-        self.embedding = SampleEmbedding(d_model, seq_len, dropout)
+        self.embedding = SampleEmbedding(d_model, seq_len, dropout, channels)
         self.layers = nn.ModuleList(
             EncoderLayer(d_model, n_heads, d_ff, factor, dropout) for _ in range(e_layers)
         )
@@ -50,7 +52,7 @@ class Informer(nn.Module):
         self.dim = length * d_model
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Windows (B, 6, T) → (B, T / 2^(e_layers - 1) · d_model)."""
+        """Windows (B, C, T) → (B, T / 2^(e_layers - 1) · d_model)."""
         tokens: Tensor = self.embedding(windows)
         for i, layer in enumerate(self.layers):
             tokens = layer(self.distillations[i - 1](tokens) if i else tokens)

@@ -15,8 +15,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from comodo.models.baselines import CHANNELS
-
 KERNELS = 84  # all kernels of length 9 with three weights of 2 and six of -1
 
 
@@ -27,6 +25,7 @@ class MiniRocket(nn.Module):
         seq_len: samples per window, T; at least 9.
         n_kernels: number of features, rounded down to a multiple of 84.
         max_dilations_per_kernel: at most that many dilations of a kernel.
+        channels: C, of a window.
     """
 
     seed: Tensor
@@ -43,7 +42,11 @@ class MiniRocket(nn.Module):
     )
 
     def __init__(
-        self, seq_len: int = 1000, n_kernels: int = 10_000, max_dilations_per_kernel: int = 32
+        self,
+        seq_len: int = 1000,
+        n_kernels: int = 10_000,
+        max_dilations_per_kernel: int = 32,
+        channels: int = 6,
     ) -> None:
         super().__init__()
         if seq_len < 9:
@@ -51,14 +54,14 @@ class MiniRocket(nn.Module):
         self.arguments = {"n_kernels": n_kernels, "max_dilations_per_kernel": max_dilations_per_kernel}
         self.dim = max(n_kernels // KERNELS, 1) * KERNELS
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))  # of the choice of channels and windows
-        self.register_buffer("mean", torch.zeros(CHANNELS, 1))
-        self.register_buffer("deviation", torch.ones(CHANNELS, 1))
+        self.register_buffer("mean", torch.zeros(channels, 1))
+        self.register_buffer("deviation", torch.ones(channels, 1))
         for name in self._FITTED:
             kind = torch.float32 if name == "biases" else torch.int32
             self.register_buffer(name, torch.empty(0, dtype=kind))
 
     def fit(self, windows: NDArray[np.float32]) -> None:
-        """Learn dilations and biases from windows (n, 6, T), float32.
+        """Learn dilations and biases from windows (n, C, T), float32.
 
         Kernels add channels up, so these are standardised first, by the mean and deviation of the windows.
         """
@@ -73,7 +76,7 @@ class MiniRocket(nn.Module):
             setattr(self, name, torch.from_numpy(values))
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Windows (B, 6, T) → shares (B, dim) of each convolution's output above its bias, computed on the CPU."""
+        """Windows (B, C, T) → shares (B, dim) of each convolution's output above its bias, computed on the CPU."""
         if not len(self.biases):
             raise ValueError("MiniRocket has learned no biases yet: call `fit` with train windows")
         import numba
@@ -85,7 +88,7 @@ class MiniRocket(nn.Module):
         return torch.from_numpy(rocket._transform(self._standardised(windows))).to(windows.device)
 
     def _standardised(self, windows: Tensor) -> NDArray[np.float32]:
-        """(B, 6, T) on the CPU."""
+        """(B, C, T) on the CPU."""
         standardised: NDArray[np.float32] = ((windows.cpu() - self.mean.cpu()) / self.deviation.cpu()).numpy()
         return standardised
 

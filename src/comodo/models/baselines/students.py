@@ -17,32 +17,40 @@ from comodo.models.baselines.dlinear import DLinear
 from comodo.models.baselines.informer import Informer
 from comodo.models.baselines.minirocket import MiniRocket
 from comodo.models.baselines.timesnet import TimesNet
-from comodo.models.student import Student, check_keys, checked, fetch, keywords, refuse_padding, stretch
+from comodo.models.student import (
+    Student,
+    StudentOptions,
+    check_keys,
+    fetch,
+    keywords,
+    refuse_padding,
+    stretch,
+)
 
 
 class BaselineStudent(Student):
-    """A network that sees the six channels at once; windows are stretched to its `seq_len` samples."""
+    """A network that sees all channels at once; windows are stretched to its `seq_len` samples."""
 
     network: ClassVar[type[Any]]
 
-    def __init__(self, config: Mapping[str, Any], reduction: str) -> None:
+    def __init__(self, config: Mapping[str, Any], options: StudentOptions) -> None:
         """Make one with random weights from the arguments of the network."""
         defaults = keywords(self.network)
-        check_keys(self.family, config, set(defaults))
-        if reduction != "concat":
+        check_keys(self.family, config, set(defaults) - {"channels"})
+        if options.reduction != "concat":
             raise ValueError(
                 f"{self.family} sees all channels at once, there is nothing to reduce: leave `reduction` out"
             )
-        self._config = {**defaults, **config}
+        self._config = {**defaults, **config, "channels": options.channels}
         try:
             model = self.network(**self._config)
         except ValueError as error:
             raise ValueError(f"architecture_config of a {self.family} student: {error}") from error
-        super().__init__(model, model.dim, reduction)
+        super().__init__(model, model.dim, options)
         self.dim = model.dim
 
-    def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Embed windows (B, 6, T) of any length T; there is no mask, since windows are stretched and never padded."""
+    def embed(self, windows: Tensor, mask: Tensor | None) -> Tensor:
+        """Embed windows (B, C, T) of any length T; there is no mask, since windows are stretched and never padded."""
         refuse_padding(mask, self.family)
         embeddings: Tensor = self.model(stretch(windows, self._config["seq_len"]))
         return embeddings
@@ -51,7 +59,7 @@ class BaselineStudent(Student):
         """Stretch every window to the network's length."""
         length = self._config["seq_len"]
         return torch.cat(
-            [stretch(torch.as_tensor(window)[None], length) for window in checked(windows)]
+            [stretch(torch.as_tensor(window)[None], length) for window in self.checked(windows)]
         ), None
 
     def config(self) -> dict[str, Any]:
@@ -66,17 +74,16 @@ class BaselineStudent(Student):
         save_file(weights, folder / "model.safetensors")
 
     @classmethod
-    def fresh(cls, config: Mapping[str, Any], reduction: str, gradient_checkpointing: bool) -> Student:
+    def fresh(cls, config: Mapping[str, Any], options: StudentOptions) -> Student:
         """Make one with random weights from the arguments of the network."""
-        return cls(config, reduction)
+        return cls(config, options)
 
     @classmethod
-    def pretrained(
-        cls, folder: str, revision: str | None, reduction: str, gradient_checkpointing: bool
-    ) -> Student:
+    def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
         """Load what `save` wrote."""
         config = json.loads(fetch(folder, "config.json", revision).read_text())
-        student = cls({key: value for key, value in config.items() if key != "family"}, reduction)
+        own = {key: value for key, value in config.items() if key not in ("family", "channels")}
+        student = cls(own, options)
         student.model.load_state_dict(load_file(fetch(folder, "model.safetensors", revision)), strict=False)
         return student
 
@@ -106,5 +113,5 @@ class MiniRocketStudent(BaselineStudent):
     fitted = True
 
     def fit(self, windows: NDArray[np.float32]) -> None:
-        """Learn dilations and biases from collated train windows (n, 6, T)."""
+        """Learn dilations and biases from collated train windows (n, C, T)."""
         self.model.fit(windows)

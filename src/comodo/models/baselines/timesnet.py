@@ -24,6 +24,7 @@ class TimesNet(nn.Module):
         top_k: periods that a block looks at.
         num_kernels: kernels of an inception convolution: 1×1, 3×3, 5×5, …
         dropout: share dropped in training.
+        channels: C, of a window.
     """
 
     def __init__(
@@ -35,20 +36,21 @@ class TimesNet(nn.Module):
         top_k: int = 3,
         num_kernels: int = 6,
         dropout: float = 0.1,
+        channels: int = 6,
     ) -> None:
         super().__init__()
         if not 1 <= top_k <= seq_len // 2:
             raise ValueError(
                 f"top_k is {top_k}, but a window of {seq_len} samples has {seq_len // 2} frequencies"
             )
-        self.embedding = SampleEmbedding(d_model, seq_len, dropout)
+        self.embedding = SampleEmbedding(d_model, seq_len, dropout, channels)
         self.blocks = nn.ModuleList(TimesBlock(d_model, d_ff, top_k, num_kernels) for _ in range(e_layers))
         self.norm = nn.LayerNorm(d_model)  # one for all blocks, as the authors have it
         self.dropout = nn.Dropout(dropout)
         self.dim = seq_len * d_model
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Windows (B, 6, T) → (B, T · d_model)."""
+        """Windows (B, C, T) → (B, T · d_model)."""
         tokens: Tensor = self.embedding(windows)
         for block in self.blocks:
             tokens = self.norm(block(tokens))

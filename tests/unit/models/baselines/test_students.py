@@ -32,7 +32,7 @@ def test_baselines_stretch_windows_of_any_length(family: str) -> None:
 def test_a_saved_baseline_names_itself_and_every_argument(tmp_path: Path) -> None:
     save_student(new_student("dlinear", {"seq_len": 64}, 0), tmp_path / "student")
     config = json.loads((tmp_path / "student" / "config.json").read_text())
-    assert config == {"family": "dlinear", "seq_len": 64, "moving_avg": 25}
+    assert config == {"family": "dlinear", "seq_len": 64, "moving_avg": 25, "channels": 6}
 
 
 @pytest.mark.parametrize("family", BASELINES)
