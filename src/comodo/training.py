@@ -2,7 +2,8 @@
 
 from comodo.clips.imu_windows import Windows
 from comodo.distill.loop import Run, train_distillation
-from comodo.distill.schedule import TrainingError, learning_rate, schedule_steps, shuffled_batches
+from comodo.distill.schedule import learning_rate, schedule_steps, shuffled_batches
+from comodo.errors import TrainingError
 from comodo.objectives import Lesson
 from comodo.objectives.targets import Targets
 

@@ -20,8 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from comodo.config import ConfigError
-from comodo.layouts.types import ImuError, LayoutError
-from comodo.recordings.video_source import VideoError
+from comodo.errors import ImuError, LayoutError, VideoError
 
 Reader = Callable[[Any, Path], None]  # gets an input and a folder to put it into
 Fuzz = Callable[[str, st.SearchStrategy[Any], Reader, Sequence[Any]], None]

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from comodo.layouts.types import ImuError, Layout, Recording
+from comodo.errors import ImuError
+from comodo.layouts.types import Layout, Recording
 from comodo.recordings.resample import resample
 from comodo.recordings.resample_reference import resample_reference
 from tests.fuzz.conftest import Fuzz, Reader

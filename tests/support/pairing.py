@@ -10,7 +10,7 @@ import pandas as pd
 
 from comodo.clips.pairing import pair_clips
 from comodo.config import DatasetSettings
-from comodo.layouts.types import ImuError
+from comodo.errors import ImuError
 from comodo.recordings.imu_shard import write_imu_shard
 from comodo.recordings.signal import ImuSignal
 from comodo.recordings.small_video import TABLE_COLUMNS

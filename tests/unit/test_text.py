@@ -13,10 +13,9 @@ import pytest
 from tests.support.writers import write_splits
 
 from comodo.config import ConfigError, load
+from comodo.errors import ComodoError, ImuError, LayoutError, VideoError
 from comodo.jobs.log import job_log
 from comodo.layouts.split_files import read_split_files
-from comodo.layouts.types import ImuError, LayoutError
-from comodo.recordings.video_source import VideoError
 from comodo.text import for_people, inert, inert_line
 
 CLEAR_SCREEN = "\x1b[2J\x1b]0;title\x07"
@@ -57,13 +56,18 @@ def test_errors_are_one_inert_line(kind: type[Exception]) -> None:
     assert str(kind(f"a{CLEAR_SCREEN}\nb")) == "a\\x1b[2J\\x1b]0;title\\x07\\x0ab"
 
 
-def test_logs_are_inert(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(("kind", "traceback"), [(ComodoError, False), (ValueError, True), (OSError, True)])
+def test_logs_are_inert(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: type[Exception], traceback: bool
+) -> None:
+    """Users' faults are one line on the terminal; what comodo did not expect keeps its traceback there, too."""
     with pytest.raises(SystemExit), job_log(str(tmp_path / "log")) as log:
         log.info("recording %s", CLEAR_SCREEN)
-        raise ValueError(CLEAR_SCREEN)
+        raise kind(CLEAR_SCREEN)
     shown, logged = capsys.readouterr().err, (tmp_path / "log").read_text()
     assert "\x1b" not in shown + logged
     assert shown.count("\\x1b[2J") == 2
+    assert ("Traceback" in shown) == traceback
     assert logged.count("\\x1b[2J") >= 2
     assert "Traceback" in logged
 

@@ -2,14 +2,14 @@
 import re
 from pathlib import Path
 
-from comodo.config import ConfigError, SPLITS, load
-from comodo.layouts.types import LayoutError
+from comodo.config import SPLITS, load
+from comodo.errors import ConfigError, LayoutError
+from comodo.jobs.versions import VERSIONS
+from comodo.recordings.published_splits import PUBLISHED
+from comodo.recordings.raw import folder_state, labelled_state, raw_state
 from comodo.report.published import TABLE as PUBLISHED_FIGURES
 from comodo.report.published import candidates
 from comodo.report.runs import evaluated_runs
-from comodo.recordings.raw import folder_state, labelled_state, raw_state
-from comodo.recordings.published_splits import PUBLISHED
-from comodo.jobs.versions import VERSIONS
 
 try:
     CONFIG = load(config)

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from comodo.errors import DamageError
 from comodo.recordings.imu_shard import read_window
-from comodo.storage.artefacts import DamageError, check_shapes
+from comodo.storage.artefacts import check_shapes
 
 
 class ImuWindows:

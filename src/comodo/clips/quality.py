@@ -8,12 +8,9 @@ import pandas as pd
 
 from comodo.clips.tables import is_kept, pairs_of
 from comodo.config import SPLITS
+from comodo.errors import QualityError
 
 WINDOW_COLUMNS: Final = ["recording", "split", "label", "window", "start_s", "end_s", "reason", "detail"]
-
-
-class QualityError(ValueError):
-    """Too much of a dataset was lost to go on."""
 
 
 def report_quality(recordings: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from comodo.errors import ComodoError
 from comodo.text import inert
 
 COMMANDS = {
@@ -24,20 +25,27 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line; returns the exit status. Data, disk or network at fault: one line on stderr, status 1.
+    """Run the command line; return the exit status.
 
-    A command's module is imported when it is called: help and errors come at once.
+    A `ComodoError` (data, config, disk or network at fault) becomes one line on stderr and status 1; with `--debug`
+    before the command it keeps its traceback, as any other exception does. A command's module is imported when it is
+    called, so help and errors come at once.
     """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
     given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = given[:1] == ["--debug"]
+    given = given[1:] if debug else given
     parser = argparse.ArgumentParser(prog="comodo", description=__doc__)
+    parser.add_argument("--debug", action="store_true", help="show the traceback of every error")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (_, text) in COMMANDS.items():
         commands.add_parser(name, help=text, add_help=False)
     module, _ = COMMANDS[parser.parse_args(given[:1]).command]
     try:
         status: int = import_module(module).main(given[1:])
-    except (ValueError, OSError) as error:
+    except ComodoError as error:
+        if debug:
+            raise
         print(f"error: {inert(error)}", file=sys.stderr)
         return 1
     return status

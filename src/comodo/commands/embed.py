@@ -15,7 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
-from comodo.config import ConfigError, DatasetSettings
+from comodo.config import DatasetSettings
+from comodo.errors import CommandError, ConfigError
 from comodo.layouts.opening import open_layout
 from comodo.layouts.types import Recording
 from comodo.text import inert
@@ -85,7 +86,7 @@ def _described(pairs: Sequence[str]) -> dict[str, Any]:
     for pair in pairs:
         key, found, value = pair.partition("=")
         if not found:
-            raise ValueError(f"--csv {pair}: give KEY=VALUE")
+            raise CommandError(f"--csv {pair}: give KEY=VALUE")
         columns[key] = value.split(",") if key in ("accel", "gyro") else value
     return columns
 
@@ -123,11 +124,14 @@ def _layout_of(path: Path, described: bool) -> LayoutName:
         return "ego4d"  # processed arrays, which the layouts of published datasets share
     if path.suffix.lower() != ".csv" or described:
         return "table"  # a camera file, or a csv by its description
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        header = file.readline()
+    try:
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
+            header = file.readline()
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
     if TIME in header:
         return "ego4d"
-    raise ValueError(f"{path} has not the columns of Ego4D: describe them by --csv, or say --layout uestc")
+    raise CommandError(f"{path} has not the columns of Ego4D: describe them by --csv, or say --layout uestc")
 
 
 def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Path) -> int:
@@ -169,7 +173,7 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
         rows = pair_clips(recordings.values(), pd.DataFrame(), shard, any_settings).assign(shard=0)
         whole = rows[(rows["reason"] == "") & (rows["window"] >= 0)]
         if whole.empty:
-            raise ValueError("; ".join(rows["detail"][rows["window"] < 0]))
+            raise CommandError("; ".join(rows["detail"][rows["window"] < 0]))
         features = np.concatenate(
             [batch.cpu().numpy() for batch in embed(encoder, ImuWindows(whole, [shard]), device)]
         )

@@ -14,13 +14,14 @@ from comodo.commands.workflow import (
     run_experiment,
     short_name,
 )
+from comodo.errors import CommandError
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run `comodo evaluate …`; returns the exit status. Raises `ValueError` or `OSError` where a run cannot be."""
     options = parser().parse_args(arguments)
     if options.model_path and not Path(options.model_path, "config.json").is_file():
-        raise ValueError(
+        raise CommandError(
             f"--model_path {options.model_path} is no trained student: give the folder that "
             "`comodo train` names (published .pth files hold no model, only weights: they cannot be read)"
         )

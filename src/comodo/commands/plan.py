@@ -9,6 +9,7 @@ from pathlib import Path
 import yaml
 
 from comodo.config import Config, load
+from comodo.errors import CommandError
 from comodo.plan.cost import dataset_sizes, measure_config, plan
 from comodo.plan.rates import read_rates
 from comodo.plan.text import as_text
@@ -19,8 +20,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Print the plan of a config: the command `comodo plan`. Returns the exit status.
 
     Raises:
-        ValueError: the config or the file of rates has a fault, or a dataset's size cannot be known.
-        OSError: a file cannot be read or written.
+        ComodoError: the config or the file of rates has a fault, a dataset's size is not known, or a file cannot be
+            read or written.
     """
     parser = argparse.ArgumentParser(
         prog="comodo plan", description="What a config would cost, without running it."
@@ -47,8 +48,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _read_config(path: Path) -> Config:
     try:
         raw = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
     except yaml.YAMLError as error:
-        raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise CommandError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
     if not isinstance(raw, dict):
-        raise ValueError(f"{path} is no config: it has no keys")
+        raise CommandError(f"{path} is no config: it has no keys")
     return load(raw)

@@ -10,11 +10,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from comodo.errors import SplitsError
 from comodo.recordings.published_splits import PUBLISHED, fetch
 from comodo.recordings.splits import (
     FRACTIONS,
     Row,
-    SplitsError,
     check_overwrite,
     make_splits,
     read_rows,
@@ -153,11 +153,14 @@ def _groups(ids: Sequence[str], group: str) -> dict[str, str]:
 
 def _read_csv(path: Path, needed: Sequence[str]) -> tuple[list[str], list[dict[str, str]]]:
     """Columns and rows of a small csv; every cell stripped, missing ones empty."""
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file, restkey="")
-        columns = [name.strip() for name in reader.fieldnames or ()]
-        reader.fieldnames = columns
-        rows = [{name: (row[name] or "").strip() for name in columns} for row in reader]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restkey="")
+            columns = [name.strip() for name in reader.fieldnames or ()]
+            reader.fieldnames = columns
+            rows = [{name: (row[name] or "").strip() for name in columns} for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise SplitsError(f"{path} cannot be read: {error}") from None
     missing = [name for name in needed if name not in columns]
     if missing:
         raise SplitsError(f"{path} has no column {', '.join(missing)} (comma-separated)")

@@ -20,6 +20,7 @@ import yaml
 
 import comodo
 from comodo.config import SPLITS, load
+from comodo.errors import CommandError
 from comodo.storage.files import atomic, write_json
 
 CONFIGS: Final = Path("results/commands")  # one per experiment
@@ -55,7 +56,7 @@ def repository() -> Path:
     """The checkout that holds the Snakefile. Raises `ValueError` where the package was installed without it."""
     root = Path(comodo.__file__).parents[2]
     if not (root / "Snakefile").is_file():
-        raise ValueError(
+        raise CommandError(
             f"no Snakefile in {root}: the workflow is not part of an installed package; "
             "clone the repository and install it from there by `pip install -e .`"
         )
@@ -74,11 +75,13 @@ def dataset_settings(folder: str, kind: str | None) -> dict[str, Any]:
     """
     path = Path(folder)
     if not path.is_dir():
-        raise ValueError(f"--dataset_path {folder} is not a folder")
+        raise CommandError(f"--dataset_path {folder} is not a folder")
     name = path.resolve().name.lower()
     kind = kind or next((kind for kind, words in KINDS.items() if any(word in name for word in words)), None)
     if kind is None:
-        raise ValueError(f"--dataset_path {folder}: say which dataset it is by --dataset {' | '.join(KINDS)}")
+        raise CommandError(
+            f"--dataset_path {folder}: say which dataset it is by --dataset {' | '.join(KINDS)}"
+        )
     settings: dict[str, Any] = yaml.safe_load((repository() / f"config/{kind}.yaml").read_text())["datasets"][
         kind
     ]
@@ -87,7 +90,7 @@ def dataset_settings(folder: str, kind: str | None) -> dict[str, Any]:
         (place for place in places if all((place / f"{split}.txt").is_file() for split in SPLITS)), None
     )
     if splits is None:
-        raise ValueError(
+        raise CommandError(
             f"no train.txt, val.txt and test.txt in {' or '.join(map(str, places))}: "
             f"fetch the published ones by `comodo splits fetch {kind}`"
         )
@@ -106,7 +109,7 @@ def short_name(given: str, flag: str) -> str:
         base = re.sub(r"[^A-Za-z0-9_.+=-]", "_", Path(given).resolve().name).lstrip("_.+=-")[:24]
         return f"{base or 'folder'}-{hashlib.sha256(os.path.normpath(given).encode()).hexdigest()[:6]}"
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", given, re.ASCII):
-        raise ValueError(f"{flag} {given} is neither a folder nor the id of a model on the hub")
+        raise CommandError(f"{flag} {given} is neither a folder nor the id of a model on the hub")
     return given.replace("/", "_")
 
 
@@ -144,7 +147,7 @@ def run_experiment(
     scores = [Path(run, experiment.dataset, f"{protocol}.json") for protocol in protocols]
     status = run_to_the_end([*command, *(["--dry-run"] if options.dry_run else []), "--", *map(str, scores)])
     if status:
-        raise ValueError(
+        raise CommandError(
             f"the run ended with status {status}: see above, and results/logs/. The same again: {shown}"
         )
     if options.dry_run:
@@ -194,7 +197,7 @@ def add_result(
         if entry not in entries:
             entries.append(entry)
     except (AttributeError, TypeError, json.JSONDecodeError):
-        raise ValueError(
+        raise CommandError(
             f"{RESULTS} is not a result file (categories with lists of entries): move it away"
         ) from None
     write_json(content, RESULTS)

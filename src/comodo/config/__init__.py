@@ -15,7 +15,6 @@ from comodo.config.datasets import (
 )
 from comodo.config.evaluation import EvaluationSettings
 from comodo.config.experiments import ExperimentSettings
-from comodo.config.faults import ConfigError
 from comodo.config.loading import load
 from comodo.config.models import (
     ModelSettings,
@@ -25,6 +24,7 @@ from comodo.config.models import (
     model_name,
 )
 from comodo.config.root import Config
+from comodo.errors import ConfigError
 
 __all__ = [
     "SPLITS",

@@ -6,10 +6,6 @@ import difflib
 from typing import Any
 
 
-class ConfigError(ValueError):
-    """A config that cannot run; its message has one line per fault."""
-
-
 def hint(value: str, known: Any) -> str:
     """Name the known key nearest to `value`, else all known keys."""
     near = difflib.get_close_matches(value, list(known), n=1, cutoff=0.5)

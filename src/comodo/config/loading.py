@@ -8,8 +8,9 @@ from typing import Any, get_args
 from pydantic import ValidationError
 
 from comodo.config.block import Block
-from comodo.config.faults import ConfigError, hint
+from comodo.config.faults import hint
 from comodo.config.root import Config
+from comodo.errors import ConfigError
 from comodo.text import inert
 
 

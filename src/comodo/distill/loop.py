@@ -19,8 +19,9 @@ from tqdm.auto import tqdm
 from comodo.clips.imu_windows import Windows
 from comodo.clips.sampling import Indices
 from comodo.config import ExperimentSettings
-from comodo.distill.schedule import TrainingError, given_plan, learning_rate, schedule_steps, shuffled_plan
+from comodo.distill.schedule import given_plan, learning_rate, schedule_steps, shuffled_plan
 from comodo.distill.states import Position, Row, States, identity_of
+from comodo.errors import TrainingError
 from comodo.jobs.devices import autocast, send
 from comodo.models.seeds import named_seed
 from comodo.models.students import Student

@@ -10,13 +10,10 @@ from numpy.typing import ArrayLike
 
 from comodo.clips.sampling import Indices
 from comodo.config import ExperimentSettings
+from comodo.errors import TrainingError
 from comodo.models.seeds import named_seed
 
 WARMUP = 0.1  # of the schedule's steps
-
-
-class TrainingError(ValueError):
-    """A training that cannot start, or cannot go on."""
 
 
 def learning_rate(step: int, total: int, peak: float) -> float:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from comodo.embeddings.ranking import unit
 from comodo.embeddings.store import open_store, read_rows
+from comodo.errors import DataError
 from comodo.storage.artefacts import create_hdf5, write_array, write_texts
 
 ANCHOR_RULES: Final = ("first", "medoid", "mean")
@@ -46,7 +47,7 @@ def select_anchors(store: Path, target: Path) -> None:
         val = np.flatnonzero(rows["split"] == "val")
         missing = sorted(set(rows["label"]) - set(rows["label"].iloc[val]))
         if missing:
-            raise ValueError(
+            raise DataError(
                 f"{store}: no val clip of {', '.join(missing)}: anchors need one clip of every class in split val"
             )
         embeddings = file["embedding"][val]

@@ -29,16 +29,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from comodo.storage.artefacts import DamageError, create_hdf5, open_hdf5, write_texts
+from comodo.errors import DamageError, StoreError
+from comodo.storage.artefacts import create_hdf5, open_hdf5, write_texts
 
 TEXT_COLUMNS = ("clip", "label", "split")
 BLOCK = 4096  # rows read at once
 MAPPED_ROWS = 256  # rows mapped at once: with a scattered row come 64 kB of its neighbours
 IDENTITY_COLUMNS = ["clip", "label", "split", "start_s", "end_s", "first_frame", "n_frames"]
-
-
-class StoreError(ValueError):
-    """A store that is broken or was made from something else."""
 
 
 def clips_digest(clips: pd.DataFrame) -> str:

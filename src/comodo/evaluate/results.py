@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from comodo.embeddings.ranking import top_k
+from comodo.errors import DamageError
 from comodo.evaluate.metrics import hits_by_recording
-from comodo.storage.artefacts import DamageError
 from comodo.storage.files import write_json
 
 

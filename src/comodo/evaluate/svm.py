@@ -18,6 +18,7 @@ from sklearn.svm import SVC
 from comodo.clips.sampling import draw_labels
 from comodo.config import EvaluationSettings
 from comodo.embeddings.ranking import TOP_K, unit
+from comodo.errors import DataError
 from comodo.evaluate.metrics import per_class
 from comodo.evaluate.results import Result, Scores, result_of, scores_on
 from comodo.storage.artefacts import open_hdf5
@@ -84,7 +85,7 @@ def fit_svm(features: Floats, labels: NDArray[Any], max_windows: int = 10_000, t
     features, labels = np.asarray(features, dtype=np.float64), np.asarray(labels)
     classes, counts = np.unique(labels, return_counts=True)
     if len(classes) < 2:
-        raise ValueError(f"an SVM needs at least two classes, found {classes.tolist()}")
+        raise DataError(f"an SVM needs at least two classes, found {classes.tolist()}")
     if len(labels) > max_windows:
         split = StratifiedShuffleSplit(n_splits=1, train_size=max_windows, random_state=0)
         keep, _ = next(split.split(features, labels))

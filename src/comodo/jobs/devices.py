@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from comodo.errors import DeviceError
+
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
@@ -21,10 +23,6 @@ log = logging.getLogger(__name__)
 LOCKS = Path("/tmp/comodo-gpus")  # of this machine, and of all its users
 # slot → its open lock file: free again when this process has ended, however it ended
 _held: dict[str, int] = {}
-
-
-class DeviceError(OSError):
-    """A device that cannot be reserved."""
 
 
 def use_device(threads: int) -> str:

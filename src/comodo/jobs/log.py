@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
+from comodo.errors import ComodoError
 from comodo.text import inert
 
 PARENT_CHECK_S = 1.0
@@ -68,9 +69,9 @@ def _end_with(parent: int, ended: threading.Event) -> None:
 def job_log(path: str) -> Iterator[logging.Logger]:
     """Log to `path` and to the terminal: logging, warnings, progress bars.
 
-    A `ValueError` or `OSError` is what this package raises where data, config or disk are at fault: the terminal gets
-    its one line, the log the traceback, and the process ends with status 1. Anything else is a bug and stays loud.
-    When the process that started this one is killed, this one ends, too.
+    A `ComodoError` says that data, config or disk are at fault: the terminal gets its one line, the log the traceback,
+    and the process ends with status 1. Any other exception shows its traceback in both. When the process that started
+    this one is killed, this one ends as well.
     """
     terminal = sys.stderr
     ended = threading.Event()
@@ -85,10 +86,13 @@ def job_log(path: str) -> Iterator[logging.Logger]:
         logging.getLogger("matplotlib").setLevel(logging.WARNING)
         try:
             yield logging.getLogger("comodo")
-        except (ValueError, OSError) as error:
+        except ComodoError as error:
             logging.basicConfig(level=logging.INFO, stream=_Tee(None, file), force=True)
             logging.exception("the job failed")
             terminal.write(f"\nerror: {inert(error)}\n\n")
+            sys.exit(1)
+        except Exception:
+            logging.exception("the job failed by an error that comodo did not expect:")
             sys.exit(1)
         finally:
             ended.set()

@@ -4,7 +4,8 @@ A layout lists its recordings from split files alone (Snakemake does this each t
 here imports more than the standard library) and reads the raw IMU of one recording at a time.
 """
 
+from comodo.errors import ImuError, LayoutError
 from comodo.layouts.opening import open_layout
-from comodo.layouts.types import ImuError, ImuSamples, Layout, LayoutError, Recording
+from comodo.layouts.types import ImuSamples, Layout, Recording
 
 __all__ = ["ImuError", "ImuSamples", "Layout", "LayoutError", "Recording", "open_layout"]

@@ -24,7 +24,7 @@ def read_vrs(path: Path) -> tuple[NDArray[np.float64], float | None]:
 
     Of a file that was cut short this is what is whole. Raises `ImuError`.
     """
-    from comodo.layouts.types import ImuError, LayoutError
+    from comodo.errors import ImuError, LayoutError
 
     if importlib.util.find_spec("pyvrs") is None:
         raise LayoutError("reading VRS files needs the package vrs: pip install --no-deps vrs==1.2.2")

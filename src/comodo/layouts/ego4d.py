@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from comodo.config import DatasetSettings
+from comodo.errors import LayoutError
 from comodo.layouts.imu_csv import read_imu_csv
 from comodo.layouts.processed import SUFFIX, imu_path, read_processed_imu, video_path
 from comodo.layouts.split_files import check_root, read_split_files, read_text, required_splits, split_folder
-from comodo.layouts.types import ImuSamples, LayoutError, Recording
+from comodo.layouts.types import ImuSamples, Recording
 
 TIME = "canonical_timestamp_ms"
 COMPONENT = "component_idx"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from comodo.layouts.types import ImuError
+from comodo.errors import ImuError
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,7 +11,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from comodo.layouts.types import ImuError, ImuSamples
+from comodo.errors import ImuError
+from comodo.layouts.types import ImuSamples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

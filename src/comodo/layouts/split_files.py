@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from comodo.config import SPLITS, DatasetSettings
-from comodo.layouts.types import LayoutError
+from comodo.errors import LayoutError
 
 LARGEST_LIST = 64 << 20  # bytes of a split file or table of recordings: half a million of them
 UESTC_LINE = re.compile(r"(?:[^\t]*/)?(?P<class>[^/\t]+)/(?P<name>[^/\t]+) \d+ \d+ \d+")

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from comodo.config import SPLITS, DatasetSettings
+from comodo.errors import ImuError, LayoutError
 from comodo.layouts.imu_csv import read_imu_csv
 from comodo.layouts.split_files import LARGEST_LIST, check_root, check_splits, read_text, required_splits
-from comodo.layouts.types import STANDARD_GRAVITY, ImuError, ImuSamples, LayoutError, Recording
+from comodo.layouts.types import STANDARD_GRAVITY, ImuSamples, Recording
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,28 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
-from comodo.text import inert_line
-
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
 STANDARD_GRAVITY = 9.80665  # m/s² per g
-
-
-class LayoutError(ValueError):
-    """A dataset that cannot be listed; one line that names the file, the config key and the remedy."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(inert_line(message))
-
-
-class ImuError(Exception):
-    """IMU of one recording that cannot be used; `reason` is a key of `comodo.clips.REASONS`."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(inert_line(message))
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from comodo.errors import ModelError
 from comodo.models.seeds import named_seed, seeded
 
 
@@ -48,7 +49,7 @@ def principal_components(embeddings: Any, rows: NDArray[np.int64], dim: int) -> 
     """
     width = embeddings.shape[1]
     if dim > width:
-        raise ValueError(
+        raise ModelError(
             f"projection_dim is {dim}, but the teacher's embeddings have {width} dimensions: lower it"
         )
     total, squares = np.zeros(width), np.zeros((width, width))

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from comodo.errors import ModelError
 from comodo.models.mantis_forward import class_token, patch_tokens
 from comodo.models.student import (
     Student,
@@ -115,7 +116,7 @@ class MantisV2Student(MantisStudent):
         """Make one with random weights from the arguments of the model."""
         student = super().fresh(config, options)
         if cls.length % student.model.num_patches:
-            raise ValueError(
+            raise ModelError(
                 f"architecture_config of a {cls.family} student: num_patches is {student.model.num_patches}, "
                 f"which does not divide {cls.length} samples"
             )

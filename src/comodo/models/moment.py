@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from comodo.errors import ModelError
 from comodo.models.student import Student, StudentOptions, pad_left
 
 
@@ -53,7 +54,7 @@ class MomentStudent(Student):
         from momentfm import MOMENTPipeline
 
         if "d_model" not in config.get("t5_config", {}):
-            raise ValueError(
+            raise ModelError(
                 "architecture_config of a moment student needs t5_config with d_model, num_layers, …"
             )
         whole = {**cls._DEFAULTS, "d_model": config["t5_config"]["d_model"], **config}

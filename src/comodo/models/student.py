@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from comodo.errors import ModelError
 from comodo.text import first_line
 
 REDUCTIONS = ("concat", "mean")
@@ -53,7 +54,7 @@ class Student(nn.Module):
         """Wrap a family's model."""
         super().__init__()
         if options.reduction not in REDUCTIONS:
-            raise ValueError(f"reduction {options.reduction!r} is unknown; known are {', '.join(REDUCTIONS)}")
+            raise ModelError(f"reduction {options.reduction!r} is unknown; known are {', '.join(REDUCTIONS)}")
         self.model = model
         self.reduction = options.reduction
         self.channels = options.channels
@@ -66,7 +67,7 @@ class Student(nn.Module):
             ValueError: for another number of channels than the student has.
         """
         if windows.ndim != 3 or windows.shape[1] != self.channels:
-            raise ValueError(
+            raise ModelError(
                 f"this {self.family} student embeds windows of {self.channels} channels, (B, {self.channels}, T), "
                 f"not {tuple(windows.shape)}"
             )
@@ -88,7 +89,7 @@ class Student(nn.Module):
     def checked(self, windows: Sequence[NDArray[np.float32]]) -> Sequence[NDArray[np.float32]]:
         """Return the windows (C, T_i). Raises `ValueError` for one of another shape."""
         if wrong := [w.shape for w in windows if w.ndim != 2 or len(w) != self.channels]:
-            raise ValueError(f"an IMU window has the shape ({self.channels}, T), not {wrong[0]}")
+            raise ModelError(f"an IMU window has the shape ({self.channels}, T), not {wrong[0]}")
         return windows
 
     def fit(self, windows: NDArray[np.float32]) -> None:
@@ -127,14 +128,14 @@ def fetch(name: str, file: str, revision: str | None) -> Path:
     folder = Path(name)
     if folder.is_dir():
         if not (folder / file).is_file():
-            raise ValueError(f"student {name!r}: the folder has no {file}")
+            raise ModelError(f"student {name!r}: the folder has no {file}")
         return folder / file
     from huggingface_hub import hf_hub_download
 
     try:
         return Path(hf_hub_download(name, file, revision=revision))
     except (OSError, ValueError) as error:  # no network, no such model, no such file, not even an id
-        raise ValueError(
+        raise ModelError(
             f"student {name!r} is neither a folder nor to be had from the hub: {first_line(error)}"
         ) from error
 
@@ -142,7 +143,7 @@ def fetch(name: str, file: str, revision: str | None) -> Path:
 def check_keys(family: str, config: Mapping[str, Any], known: set[str]) -> None:
     """Refuse a key that the family does not know."""
     if unknown := sorted(set(config) - known):
-        raise ValueError(
+        raise ModelError(
             f"architecture_config of a {family} student has the unknown key {unknown[0]!r}; known are "
             f"{', '.join(sorted(known))}"
         )
@@ -156,7 +157,7 @@ def keywords(function: Callable[..., Any]) -> dict[str, Any]:
 def refuse_padding(mask: Tensor | None, family: str) -> None:
     """Refuse a mask that masks something: for families whose windows are stretched, never padded."""
     if mask is not None and not bool(mask.all()):
-        raise ValueError(
+        raise ModelError(
             f"{family} cannot mask padding: give it windows as they are, `collate` stretches them"
         )
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
+from comodo.errors import ModelError
 from comodo.models.baselines.students import (
     DLinearStudent,
     InformerStudent,
@@ -71,7 +72,7 @@ def load_student(
     check_sums(Path(name))
     family = _family_of(fetch(name, "config.json", revision))
     if family is None:
-        raise ValueError(
+        raise ModelError(
             f"student {name!r}: config.json is of no known family; known are {', '.join(FAMILIES)}"
         )
     options = StudentOptions(reduction, channels, gradient_checkpointing)
@@ -83,12 +84,12 @@ def load_student(
         with safe_open(fetch(name, WEIGHTS, revision), "pt") as weights:
             stored = FAMILIES[family].renamed(set(weights.keys()))
     except SafetensorError as error:
-        raise ValueError(f"student {name!r}: {WEIGHTS} is broken ({error})") from error
+        raise ModelError(f"student {name!r}: {WEIGHTS} is broken ({error})") from error
     with quiet():
         student = FAMILIES[family].pretrained(name, revision, options)
     # The families' `from_pretrained` leaves random what a checkpoint lacks: no student starts so unnoticed.
     if missing := sorted(student.weights() - stored):
-        raise ValueError(f"student {name!r}: {WEIGHTS} lacks {len(missing)} weights, first {missing[0]!r}")
+        raise ModelError(f"student {name!r}: {WEIGHTS} lacks {len(missing)} weights, first {missing[0]!r}")
     return student.eval()
 
 
@@ -111,7 +112,7 @@ def new_student(
         channels: of the windows to embed, C.
     """
     if architecture not in FAMILIES:
-        raise ValueError(f"student architecture {architecture!r} is unknown; known are {', '.join(FAMILIES)}")
+        raise ModelError(f"student architecture {architecture!r} is unknown; known are {', '.join(FAMILIES)}")
     with seeded(named_seed(seed, f"{architecture} student")), quiet():
         options = StudentOptions(reduction, channels, gradient_checkpointing)
         return FAMILIES[architecture].fresh(config, options).eval()
@@ -130,7 +131,7 @@ def _family_of(config_file: Path) -> str | None:
     try:
         config = json.loads(config_file.read_text())
     except ValueError as error:
-        raise ValueError(f"{config_file} is no JSON: {error}") from error
+        raise ModelError(f"{config_file} is no JSON: {error}") from error
     if config.get("family") in FAMILIES:
         return str(config["family"])
     if config.get("model_name") == "MOMENT" or "t5_config" in config:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError
 from torch import Tensor
 
+from comodo.errors import ModelError
 from comodo.jobs.devices import autocast, send
 from comodo.jobs.versions import VERSIONS
 from comodo.models.teacher_families import FAMILIES, IMAGE_MODEL, Family
@@ -84,7 +85,7 @@ class Teacher:
             ValueError: when a clip has another number of frames than the teacher takes.
         """
         if pixels.ndim != 5 or pixels.shape[1:3] != (self.n_frames, 3):
-            raise ValueError(
+            raise ModelError(
                 f"pixels have the shape {tuple(pixels.shape)}; the teacher {self.identity['model']} takes "
                 f"(B, {self.n_frames}, 3, H, W)"
             )
@@ -104,12 +105,12 @@ class Teacher:
             with torch.inference_mode():
                 first, second = (self._embed(self._model, frame) for _ in range(2))
         except (TypeError, ValueError, RuntimeError, AttributeError) as error:
-            raise ValueError(
+            raise ModelError(
                 f"teacher {name!r}: a {kind!r} model does not embed frames of {self.image_size} pixels, the "
                 f"size that its preprocessor file says: {first_line(error)}"
             ) from error
         if not torch.allclose(first, second, atol=1e-4, equal_nan=True):  # ViT-MAE hides patches by chance
-            raise ValueError(
+            raise ModelError(
                 f"teacher {name!r}: a {kind!r} model embeds the same frame differently each time: take another"
             )
         return first.shape[1]
@@ -143,7 +144,7 @@ def load_teacher(
     try:
         config = transformers.AutoConfig.from_pretrained(name, revision=revision)
     except (OSError, ValueError) as error:
-        raise ValueError(f"teacher {name!r}: no config could be read: {first_line(error)}") from error
+        raise ModelError(f"teacher {name!r}: no config could be read: {first_line(error)}") from error
     tower = getattr(config, "vision_config", None) or config
     family = _family_of(name, tower)
     taken = _n_frames(name, family, tower, n_frames)
@@ -156,12 +157,12 @@ def load_teacher(
             name, config=tower, revision=revision, dtype=torch.float32, output_loading_info=True
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise ValueError(f"teacher {name!r}: the weights cannot be loaded: {first_line(error)}") from error
+        raise ModelError(f"teacher {name!r}: the weights cannot be loaded: {first_line(error)}") from error
     missing = sorted(info["missing_keys"])  # `transformers` leaves them random and warns
     if missing and all(key.startswith("pooler.") for key in missing):
         model.pooler = None  # a classifier's checkpoint has no pooler; its class token serves
     elif missing:
-        raise ValueError(f"teacher {name!r}: {len(missing)} weights are missing, first {missing[0]!r}")
+        raise ModelError(f"teacher {name!r}: {len(missing)} weights are missing, first {missing[0]!r}")
     identity = {"model": name, "family": config.model_type, "version": VERSIONS["encode_video"]}
     if family.step or not family.frames:
         identity["n_frames"] = taken
@@ -185,7 +186,7 @@ def _family_of(name: str, config: Any) -> Family:
         return FAMILIES[config.model_type]
     known = MODEL_MAPPING.get(type(config), None)
     if getattr(known, "main_input_name", "") != "pixel_values":
-        raise ValueError(
+        raise ModelError(
             f"teacher {name!r} is a {config.model_type!r} model; a teacher is a video model ("
             f"{', '.join(sorted(key for key, family in FAMILIES.items() if family.frames))}) or an image model"
         )
@@ -198,12 +199,12 @@ def _n_frames(name: str, family: Family, config: Any, asked: int | None) -> int:
     if asked is None or asked == own or not family.frames:
         return asked or own
     if family.step is None:
-        raise ValueError(
+        raise ModelError(
             f"teacher {name!r}: n_frames: this {config.model_type!r} model takes {own} frames, not {asked}: "
             "leave n_frames out"
         )
     if asked % getattr(config, family.step):
-        raise ValueError(
+        raise ModelError(
             f"teacher {name!r}: n_frames: {asked} is no multiple of {getattr(config, family.step)}, the frames that "
             f"a {config.model_type!r} model takes together"
         )
@@ -226,11 +227,11 @@ def _read_preprocessor(name: str, revision: str | None) -> dict[str, Any]:
         for key, usual in USUAL.items():
             asked = processor.get(key)
             if asked is not None and not math.isclose(asked, usual, rel_tol=1e-6):
-                raise ValueError(f"teacher {name!r}: {file}: {key}: {asked} is not supported, only {usual}")
+                raise ModelError(f"teacher {name!r}: {file}: {key}: {asked} is not supported, only {usual}")
         if processor.get("image_mean") and processor.get("image_std"):
             return processor  # type: ignore[no-any-return]
         reasons.insert(0, f"{file} lacks them")
-    raise ValueError(
+    raise ModelError(
         f"teacher {name!r}: preprocessor_config.json with image_mean and image_std is needed: {reasons[0]}"
     )
 
@@ -243,7 +244,7 @@ def _processed_size(name: str, processor: dict[str, Any]) -> int:
     if isinstance(size, dict):
         size = size.get("height") or size.get("shortest_edge")
     if not size:
-        raise ValueError(f"teacher {name!r}: preprocessor_config.json: size: says no side of the frames")
+        raise ModelError(f"teacher {name!r}: preprocessor_config.json: size: says no side of the frames")
     return int(size)
 
 

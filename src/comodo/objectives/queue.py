@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from comodo.errors import TrainingError
+
 
 class EmbeddingQueue(nn.Module):
     """First in, first out memory of K embeddings (the paper's queue Q).
@@ -64,7 +66,7 @@ def initial_queue_indices(n: int, size: int, seed: int = 16349) -> NDArray[np.in
         ValueError: when there are fewer clips than the queue holds.
     """
     if size > n:
-        raise ValueError(
+        raise TrainingError(
             f"queue_size is {size}, but there are only {n} train clips: lower queue_size (training needs clips "
             "beyond those in the queue, too)"
         )

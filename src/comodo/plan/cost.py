@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from comodo.config import SPLITS, Config, DatasetSettings, ExperimentSettings, StudentSettings
+from comodo.errors import ConfigError
 from comodo.plan.rates import CHANNELS, Rates, measure, rate_name
 
 # Recordings in train, val and test, classes, and about how many clips they give, until clips.parquet tells.
@@ -61,8 +62,8 @@ def _size(name: str, settings: DatasetSettings, table: Path) -> tuple[pd.DataFra
         counts, classes, clips_in_all = PUBLISHED_SIZES[settings.layout]
         recordings, each = list(counts), clips_in_all / sum(counts)
     else:
-        raise ValueError(
-            f"datasets.{name}: nobody knows its size before {table} is there: run the target `prepared` first"
+        raise ConfigError(
+            f"datasets.{name}: its size is unknown until {table} exists: run the target `prepared` first"
         )
     pairs = min(each, settings.clips_per_recording or each) if settings.video is not None else 0.0
     rows = {

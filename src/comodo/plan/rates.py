@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
 from comodo.config import ModelSettings, StudentSettings, TeacherSettings, model_name
+from comodo.errors import DataError
 from comodo.jobs.devices import use_device
 from comodo.text import first_line
 
@@ -78,9 +79,11 @@ def read_rates(path: Path) -> Rates:
     """
     try:
         return Rates.model_validate_json(path.read_text())
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from None
     except ValidationError as error:
         reason = error.errors()[0]["msg"]
-        raise ValueError(f"{path} holds no rates ({reason}): write one by --save-rates") from error
+        raise DataError(f"{path} holds no rates ({reason}): write one by --save-rates") from error
 
 
 def rate_name(settings: ModelSettings) -> str:

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from comodo.config import DatasetSettings
+from comodo.errors import ImuError
 from comodo.jobs.versions import VERSIONS
 from comodo.layouts.ids import safe_name
 from comodo.layouts.opening import open_layout
-from comodo.layouts.types import ImuError, Layout, Recording
+from comodo.layouts.types import Layout, Recording
 from comodo.recordings.resample import resample
 from comodo.recordings.resample_reference import resample_reference
 from comodo.recordings.signal import ImuSignal

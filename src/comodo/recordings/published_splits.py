@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-from comodo.recordings.splits import SplitsError
+from comodo.errors import SplitsError
 from comodo.storage.files import atomic
 
 URL: Final = "https://raw.githubusercontent.com/cruiseresearchgroup/COMODO/main/dataset"

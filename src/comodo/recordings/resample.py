@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from comodo.layouts.types import ImuError, ImuSamples
+from comodo.errors import ImuError
+from comodo.layouts.types import ImuSamples
 from comodo.recordings.signal import FASTEST_HZ, LONGEST_HOLE_S, Floats, ImuSignal, check_signal, check_span
 
 FILTER_HALF = 16  # half length of the anti-aliasing filter, output samples

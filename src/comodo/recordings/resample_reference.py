@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from comodo.layouts.types import ImuError, ImuSamples
+from comodo.errors import ImuError
+from comodo.layouts.types import ImuSamples
 from comodo.recordings.signal import FASTEST_HZ, Floats, ImuSignal, check_signal, check_span
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from comodo.layouts.types import ImuError
+from comodo.errors import ImuError
 
 CHANNELS = ("accel_x", "accel_y", "accel_z", "gyro_x", "gyro_y", "gyro_z")
 LONGEST_HOLE_S = 6 * 3600.0  # samples further than this from the rest bear a wrong timestamp

@@ -21,11 +21,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from comodo.config import DatasetSettings, VideoSettings
+from comodo.errors import VideoError
 from comodo.layouts.ids import safe_name
 from comodo.layouts.types import Recording
 from comodo.recordings.video_source import (
     LONGEST_FREEZE_S,
-    VideoError,
     WholeFrames,
     declared_duration,
     open_video,

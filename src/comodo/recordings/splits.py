@@ -15,18 +15,14 @@ from pathlib import Path
 from typing import Final
 
 from comodo.config import SPLITS
+from comodo.errors import LayoutError, SplitsError
 from comodo.layouts.split_files import read_split_files
-from comodo.layouts.types import LayoutError
 from comodo.storage.files import atomic
 
 FRACTIONS: Final = (0.7, 0.1, 0.2)
 ATTEMPTS: Final = 10  # orders in which `make_splits` tries the groups
 Row = tuple[str, str, str]
 log = logging.getLogger(__name__)
-
-
-class SplitsError(ValueError):
-    """Split files that cannot be had, made or written; one line that names the file and the remedy."""
 
 
 def make_splits(

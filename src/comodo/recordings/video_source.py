@@ -11,7 +11,7 @@ from typing import Any
 
 import av.filter
 
-from comodo.text import inert_line
+from comodo.errors import VideoError
 
 # A longer pause between source frames freezes the picture: no clip is made of it.
 LONGEST_FREEZE_S = 0.5
@@ -19,14 +19,6 @@ LONGEST_FREEZE_S = 0.5
 LONGEST_STILL_S = 3600.0
 MOST_PIXELS = 8192 * 8192  # of a frame; what a decoder takes for it the file's size does not tell
 _COVER = av.stream.Disposition.attached_pic
-
-
-class VideoError(Exception):
-    """A video that cannot be used at all; `reason` is a key of `comodo.clips.REASONS`."""
-
-    def __init__(self, reason: str, message: str) -> None:
-        super().__init__(inert_line(message))
-        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

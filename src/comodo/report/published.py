@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from comodo.config import Config, ExperimentSettings, model_name
+from comodo.errors import DataError
 from comodo.storage.files import atomic
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def published_rows(path: str | Path) -> pd.DataFrame:
 
     table = pd.read_csv(path)
     if missing := [name for name in [*SETTING, *SCORES] if name not in table]:
-        raise ValueError(f"{path}: no column {', '.join(missing)}: take the file from the repository anew")
+        raise DataError(f"{path}: no column {', '.join(missing)}: take the file from the repository anew")
     return table.astype(WHOLE)
 
 

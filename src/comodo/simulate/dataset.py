@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from comodo.config import SPLITS, SimulateSettings
+from comodo.errors import DataError, ImuError
 from comodo.jobs.log import end_with
 from comodo.jobs.versions import VERSIONS
 from comodo.layouts.ego4d import ACCEL, GYRO, TIME
 from comodo.layouts.imu_csv import read_imu_csv
-from comodo.layouts.types import ImuError
 from comodo.simulate.scene import FAMILIES, make_scene, render
 from comodo.simulate.sensors import Imu, simulate_imu
 from comodo.simulate.trajectory import (
@@ -260,7 +260,7 @@ def read_recorded(path: Path) -> Imu:
     try:
         table = read_imu_csv(path, (TIME, *GYRO, *ACCEL)).dropna().drop_duplicates(TIME).sort_values(TIME)
     except ImuError as error:
-        raise ValueError(f"simulate.trajectory_imu: {error}") from None
+        raise DataError(f"simulate.trajectory_imu: {error}") from None
     return Imu(table[TIME].to_numpy() / 1000, table[list(ACCEL)].to_numpy().T, table[list(GYRO)].to_numpy().T)
 
 
@@ -270,10 +270,10 @@ def _recorded(settings: SimulateSettings, subjects: int) -> dict[str, list[Path 
     found = {kind.name: sorted(kind.glob("*.csv")) for kind in sorted(folder.glob("*/"))}
     labels = [name for name, files in found.items() if files][: settings.activities]
     if len(labels) < 2:
-        raise ValueError(f"simulate.trajectory_imu: {folder} needs two folders <label>/ of csv files or more")
+        raise DataError(f"simulate.trajectory_imu: {folder} needs two folders <label>/ of csv files or more")
     names = sorted({path.name for label in labels for path in found[label]})
     if len(names) < subjects:
-        raise ValueError(
+        raise DataError(
             f"simulate.trajectory_imu: {folder} has {len(names)} subjects, "
             f"the settings ask for {subjects} (train, val and test subjects)"
         )
@@ -289,4 +289,4 @@ def _refuse_foreign(root: Path) -> None:
         return
     metadata = root / "ego4d.json"
     if not metadata.is_file() or json.loads(metadata.read_text()).get("description") != DESCRIPTION:
-        raise ValueError(f"{root} holds files that `simulate` did not write: give `root` another folder")
+        raise DataError(f"{root} holds files that `simulate` did not write: give `root` another folder")

@@ -15,6 +15,7 @@ from tqdm import tqdm
 
 from comodo.clips.windows import frame_indices
 from comodo.config import SimulateSettings, TeacherSettings
+from comodo.errors import ConfigError
 from comodo.jobs.log import end_with
 from comodo.simulate.dataset import Take, film, stage, takes
 from comodo.storage.artefacts import write_sums
@@ -72,7 +73,7 @@ def render_clips(
     """
     pretraining = settings.pretraining
     if pretraining is None:
-        raise ValueError("teachers.*.pretraining: missing, so there is no world to render")
+        raise ConfigError("teachers.*.pretraining: missing, so there is no world to render")
     world = [take for take in takes(pretraining.world, STREAM) if take.split == split]
     n_frames = int(
         settings.architecture_config.get("num_frames", 16 if settings.architecture == "videomae" else 8)
@@ -80,7 +81,7 @@ def render_clips(
     per_clip = round(pretraining.clip_s * fps)
     windows = int(pretraining.world.duration_s / pretraining.clip_s)
     if windows == 0:
-        raise ValueError("teachers.*.pretraining: world.duration_s is shorter than clip_s")
+        raise ConfigError("teachers.*.pretraining: world.duration_s is shorter than clip_s")
     within = np.array(frame_indices(per_clip, n_frames)) / fps
     times = np.concatenate([i * pretraining.clip_s + within for i in range(windows)])
     draw = partial(_draw, world=pretraining.world, times=times)
@@ -105,7 +106,7 @@ def _fresh(settings: TeacherSettings) -> PreTrainedModel:
     elif settings.architecture == "timesformer":
         model = TimesformerModel(TimesformerConfig(**settings.architecture_config))
     else:
-        raise ValueError("teachers.*.architecture: missing; fresh weights need a family")
+        raise ConfigError("teachers.*.architecture: missing; fresh weights need a family")
     return model  # type: ignore[no-any-return]
 
 

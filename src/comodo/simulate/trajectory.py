@@ -16,6 +16,8 @@ from scipy.signal import butter, detrend, sosfiltfilt
 from scipy.spatial.transform import Rotation, Slerp
 from scipy.special import ndtri
 
+from comodo.errors import DataError
+
 Array = NDArray[np.float64]
 
 GRAVITY = 9.81  # m/s²
@@ -183,7 +185,7 @@ def trajectory_from_imu(
     """
     start, end = max(accel_t[0], gyro_t[0]), min(accel_t[-1], gyro_t[-1])
     if end - start < 2:
-        raise ValueError(f"accelerometer and gyroscope share {end - start:.2f} s; a trajectory needs 2 s")
+        raise DataError(f"accelerometer and gyroscope share {end - start:.2f} s; a trajectory needs 2 s")
     times = np.arange(start, end, 1 / RATE_HZ)
     force = np.stack([np.interp(times, accel_t, axis) for axis in accel], axis=1)
     middle = (times[:-1] + times[1:]) / 2

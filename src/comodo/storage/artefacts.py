@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
+from comodo.errors import DamageError
 from comodo.storage.files import atomic
-from comodo.text import first_line
 
 if TYPE_CHECKING:
     import h5py
@@ -24,13 +24,6 @@ if TYPE_CHECKING:
 SUMS: Final = "SHA256SUMS"
 CHECKED: Final[dict[str, Any]] = {"fletcher32": True}
 """Arguments of `create_dataset` for an array whose chunks carry checksums, which HDF5 looks at when it reads them."""
-
-
-class DamageError(ValueError):
-    """An artefact that is not what its stage wrote."""
-
-    def __init__(self, path: Path, why: object) -> None:
-        super().__init__(f"{path} is damaged or not whole ({first_line(why)}): delete it and run again")
 
 
 def write_table(table: pd.DataFrame, path: Path) -> None:

@@ -15,21 +15,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from comodo.errors import WriteError
+
 _umask = os.umask(0)  # there is no way to ask for it; this one is safe while there is one thread
 os.umask(_umask)
 MODE = 0o666 & ~_umask
 MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
 PARTIAL = f".partial-{MACHINE}-"  # followed by the process
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
-
-class WriteError(OSError):
-    """A file that the disk does not take; whatever had its name before is still there."""
-
-    def __init__(self, path: Path, number: int) -> None:
-        remedy = "free space or raise the quota" if number in FULL else "make its folder writable"
-        super().__init__(f"{path} cannot be written ({os.strerror(number)}): {remedy}, then run again")
-        self.errno = number
 
 
 @contextmanager

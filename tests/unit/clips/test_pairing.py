@@ -14,8 +14,9 @@ from tests.support.pairing import config, pair, reasons, signal, video_row
 from comodo.clips.pairing import pair_clips
 from comodo.clips.tables import COLUMNS
 from comodo.config import VideoSettings
+from comodo.errors import ImuError
 from comodo.layouts.opening import open_layout
-from comodo.layouts.types import ImuError, ImuSamples, Recording
+from comodo.layouts.types import ImuSamples, Recording
 from comodo.recordings.imu_shard import preprocess, read_window, write_imu_shard
 from comodo.recordings.signal import ImuSignal
 from comodo.recordings.small_video import TABLE_COLUMNS, extract_recordings

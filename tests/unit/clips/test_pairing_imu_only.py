@@ -10,7 +10,8 @@ import pytest
 from tests.support.pairing import config, reasons, signal
 
 from comodo.clips.pairing import pair_clips
-from comodo.layouts.types import ImuError, Recording
+from comodo.errors import ImuError
+from comodo.layouts.types import Recording
 from comodo.recordings.imu_shard import write_imu_shard
 from comodo.recordings.signal import ImuSignal
 from comodo.recordings.small_video import TABLE_COLUMNS

@@ -16,8 +16,9 @@ from tests.support.pairing import RATE, config, pair, video_row
 from comodo.clips.pairing import pair_clips
 from comodo.clips.reasons import REASONS
 from comodo.config import DatasetSettings
+from comodo.errors import ImuError
 from comodo.layouts.opening import open_layout
-from comodo.layouts.types import ImuError, ImuSamples
+from comodo.layouts.types import ImuSamples
 from comodo.recordings.imu_shard import preprocess, write_imu_shard
 from comodo.recordings.resample import resample
 from comodo.recordings.signal import ImuSignal

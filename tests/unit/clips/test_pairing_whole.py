@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from tests.support.pairing import config, no_video, pair, reasons, signal, video_row
 
-from comodo.layouts.types import ImuError
+from comodo.errors import ImuError
 from comodo.recordings.signal import ImuSignal
 
 

@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from comodo.clips.quality import QualityError, check_quality, report_quality, summarise_quality
+from comodo.clips.quality import check_quality, report_quality, summarise_quality
 from comodo.clips.tables import merge_clips, pairs_of
 from comodo.config import DatasetSettings
+from comodo.errors import QualityError
 from comodo.layouts.ids import shard_of
 from comodo.layouts.types import Recording
 from comodo.recordings.index import index_recordings

@@ -11,7 +11,7 @@ from tests.support.pairing import no_video, pair, reasons, signal, video_row
 
 import comodo
 from comodo.clips.reasons import REASONS
-from comodo.layouts.types import ImuError
+from comodo.errors import ImuError
 from comodo.recordings.signal import ImuSignal
 
 CLIP_FRAMES = 50

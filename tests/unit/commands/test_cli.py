@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from comodo.commands import plan
 from comodo.commands.cli import COMMANDS, main
+from comodo.errors import CommandError
 
 
 def test_help_names_every_command_and_imports_nothing_heavy() -> None:
@@ -51,3 +53,20 @@ def test_errors_show_control_characters(tmp_path: Path, capsys: pytest.CaptureFi
     told = capsys.readouterr().err
     assert "a\\x1b]0;t\\x07.csv has not the columns of Ego4D" in told
     assert "\x1b" not in told
+
+
+def test_a_user_s_fault_is_one_line_and_with_debug_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["plan", "nowhere.yaml"]) == 1
+    assert capsys.readouterr().err == "error: nowhere.yaml cannot be read: No such file or directory\n"
+    with pytest.raises(CommandError, match=r"nowhere\.yaml cannot be read"):
+        main(["--debug", "plan", "nowhere.yaml"])
+
+
+@pytest.mark.parametrize("error", [ValueError, OSError])
+def test_any_other_error_keeps_its_traceback(error: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(arguments: list[str]) -> int:
+        raise error("a bug")
+
+    monkeypatch.setattr(plan, "main", broken)
+    with pytest.raises(error, match="a bug"):
+        main(["plan", "x"])

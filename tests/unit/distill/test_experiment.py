@@ -17,7 +17,8 @@ from comodo.config import ExperimentSettings, StudentSettings
 from comodo.distill import experiment
 from comodo.embeddings import store
 from comodo.embeddings.anchors import select_anchors
-from comodo.embeddings.store import StoreError, open_store, write_store
+from comodo.embeddings.store import open_store, write_store
+from comodo.errors import StoreError
 from comodo.objectives.targets import TeacherTargets
 
 N = 24

@@ -15,7 +15,8 @@ from tests.support.training import CLIPS, WIDTH, SmallRun, same, settings
 from torch import nn
 
 from comodo.distill.loop import Run, train_distillation
-from comodo.distill.schedule import TrainingError, shuffled_batches
+from comodo.distill.schedule import shuffled_batches
+from comodo.errors import TrainingError
 from comodo.models.heads import ProjectionHead
 from comodo.models.student import Student
 from comodo.models.students import load_student

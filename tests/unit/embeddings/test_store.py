@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from tests.support.tables import clip_table
 
 from comodo.embeddings.store import (
-    StoreError,
     clips_digest,
     mapped,
     merge_stores,
@@ -23,7 +22,7 @@ from comodo.embeddings.store import (
     read_rows,
     write_store,
 )
-from comodo.storage.artefacts import DamageError
+from comodo.errors import DamageError, StoreError
 
 MADE_BY = {"model": "some/teacher", "preprocessing": {"mean": [0.5]}}
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from comodo.errors import DamageError
 from comodo.evaluate.results import read_scores, result_of, scores_on, write_scores
-from comodo.storage.artefacts import DamageError
 
 RECORDINGS = np.array(["b", "a", "b"], dtype=object)
 LABELS = np.array(["x", "y", "y"], dtype=object)

@@ -13,8 +13,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from comodo.errors import DeviceError
 from comodo.jobs import devices
-from comodo.jobs.devices import DeviceError, reserve_slot, use_device
+from comodo.jobs.devices import reserve_slot, use_device
 
 GPUS = ["GPU-a", "GPU-b", "GPU-c"]
 SPAWN = multiprocessing.get_context("spawn")

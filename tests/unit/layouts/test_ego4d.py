@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from comodo.config import DatasetSettings
+from comodo.errors import ImuError, LayoutError
 from comodo.layouts.ego4d import Ego4D
 from comodo.layouts.opening import open_layout
-from comodo.layouts.types import ImuError, LayoutError
 from comodo.recordings.resample import resample
 
 HEADER = (

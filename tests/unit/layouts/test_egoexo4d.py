@@ -11,9 +11,9 @@ from tests.support.writers import take, write_splits, write_takes
 
 from comodo.clips.pairing import pair_clips
 from comodo.config import DatasetSettings
+from comodo.errors import ImuError, LayoutError
 from comodo.layouts.egoexo4d import EgoExo4D
 from comodo.layouts.opening import open_layout
-from comodo.layouts.types import ImuError, LayoutError
 from comodo.recordings.imu_shard import preprocess, write_imu_shard
 from comodo.recordings.raw import fingerprint
 from comodo.recordings.signal import ImuSignal

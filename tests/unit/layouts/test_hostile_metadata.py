@@ -10,8 +10,8 @@ import pytest
 from tests.support.writers import take, write_splits, write_takes
 
 from comodo.config import DatasetSettings
+from comodo.errors import LayoutError
 from comodo.layouts.opening import open_layout
-from comodo.layouts.types import LayoutError
 from comodo.recordings.imu_shard import preprocess_shard
 from comodo.recordings.small_video import extract_shard
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from comodo.errors import ImuError
 from comodo.layouts.imu_csv import read_imu_csv
-from comodo.layouts.types import ImuError
 
 
 @pytest.mark.parametrize(

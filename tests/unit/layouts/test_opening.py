@@ -10,8 +10,8 @@ import pytest
 from tests.support.writers import write_splits
 
 from comodo.config import DatasetSettings, VideoSettings
+from comodo.errors import LayoutError
 from comodo.layouts.opening import open_layout
-from comodo.layouts.types import LayoutError
 
 
 def test_importing_layouts_stays_light() -> None:

@@ -8,9 +8,9 @@ import pytest
 from tests.support.writers import motion, write_processed_imu, write_splits, write_uestc_imu, write_video
 
 from comodo.config import DatasetSettings
+from comodo.errors import ImuError
 from comodo.layouts.opening import open_layout
 from comodo.layouts.processed import read_processed_imu
-from comodo.layouts.types import ImuError
 from comodo.recordings.resample import resample
 from comodo.recordings.resample_reference import resample_reference
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from comodo.errors import LayoutError
 from comodo.layouts.split_files import read_split_files
-from comodo.layouts.types import LayoutError
 
 
 def write_splits(

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from comodo.config import DatasetSettings
+from comodo.errors import ImuError, LayoutError
 from comodo.layouts.opening import open_layout
 from comodo.layouts.table import Table, check_imu_described, spread_paused
-from comodo.layouts.types import ImuError, LayoutError
 from comodo.recordings.raw import labelled_state
 
 HEADER = "recording,split,label,video,imu"

@@ -8,8 +8,9 @@ import pytest
 from tests.support.writers import motion, write_splits, write_uestc_imu
 
 from comodo.config import DatasetSettings
+from comodo.errors import ImuError, LayoutError
 from comodo.layouts.opening import open_layout
-from comodo.layouts.types import ImuError, LayoutError, Recording
+from comodo.layouts.types import Recording
 from comodo.layouts.uestc import Uestc
 from comodo.recordings.imu_shard import preprocess
 

@@ -12,7 +12,8 @@ import pytest
 from tests.support.imu import recording, samples
 
 from comodo.config import DatasetSettings
-from comodo.layouts.types import ImuError, ImuSamples, Recording
+from comodo.errors import ImuError
+from comodo.layouts.types import ImuSamples, Recording
 from comodo.recordings.imu_shard import preprocess, read_notes, read_window, write_imu_shard
 from comodo.recordings.resample import resample
 from comodo.recordings.signal import ImuSignal

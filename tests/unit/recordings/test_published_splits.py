@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from comodo.errors import SplitsError
 from comodo.recordings.published_splits import PUBLISHED, fetch
-from comodo.recordings.splits import SplitsError
 
 FILES = {"train.txt": b"a\twalking\n", "val.txt": b"b\twalking\r\n", "test.txt": b"c\twalking\n"}
 DIGESTS = {name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()}

@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.support.imu import Floats, samples, wave
 
-from comodo.layouts.types import ImuError, ImuSamples
+from comodo.errors import ImuError
+from comodo.layouts.types import ImuSamples
 from comodo.recordings.resample import resample
 from comodo.recordings.signal import ImuSignal
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from tests.support.imu import samples, wave
 
-from comodo.layouts.types import ImuError, ImuSamples
+from comodo.errors import ImuError
+from comodo.layouts.types import ImuSamples
 from comodo.recordings.resample_reference import resample_reference
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from tests.support.imu import wave
 
-from comodo.layouts.types import ImuError, ImuSamples
+from comodo.errors import ImuError
+from comodo.layouts.types import ImuSamples
 from comodo.recordings.resample import resample
 from comodo.recordings.resample_reference import resample_reference
 

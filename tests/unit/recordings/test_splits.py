@@ -12,15 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from comodo.config import SPLITS
+from comodo.errors import SplitsError
 from comodo.layouts.split_files import read_split_files
-from comodo.recordings.splits import (
-    SplitsError,
-    make_splits,
-    read_rows,
-    session_disjoint,
-    session_of,
-    write_split_files,
-)
+from comodo.recordings.splits import make_splits, read_rows, session_disjoint, session_of, write_split_files
 
 RECORDINGS = st.lists(
     st.tuples(st.sampled_from("xyz"), st.sampled_from(["", *"ABCDEFGHIJKL"])), min_size=1, max_size=80

@@ -14,21 +14,14 @@ from tests.support.tables import clip_table
 
 from comodo.embeddings.anchors import select_anchors
 from comodo.embeddings.store import merge_stores, open_store, write_store
+from comodo.errors import DamageError
 from comodo.evaluate.features import extract_teacher_features
 from comodo.layouts.types import Recording
 from comodo.models.distilled import load_distilled, save_distilled
 from comodo.models.students import new_student
 from comodo.recordings.imu_shard import write_imu_shard
 from comodo.recordings.signal import ImuSignal
-from comodo.storage.artefacts import (
-    CHECKED,
-    DamageError,
-    check_sums,
-    open_hdf5,
-    read_table,
-    write_sums,
-    write_table,
-)
+from comodo.storage.artefacts import CHECKED, check_sums, open_hdf5, read_table, write_sums, write_table
 
 VALUES = np.random.default_rng(0).standard_normal((500, 64)).astype(np.float32)
 CLIPS = clip_table({f"r{k}": 5 for k in range(100)}, label=[f"class {n % 7}" for n in range(500)])

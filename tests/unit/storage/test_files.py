@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from comodo.storage.files import PARTIAL, WriteError, atomic, write_json
+from comodo.errors import WriteError
+from comodo.storage.files import PARTIAL, atomic, write_json
 
 
 def test_file_appears_whole(tmp_path: Path) -> None:

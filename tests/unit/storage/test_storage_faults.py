@@ -23,6 +23,7 @@ from comodo.config import DatasetSettings, StudentSettings
 from comodo.distill.states import Position, States
 from comodo.embeddings.anchors import select_anchors
 from comodo.embeddings.store import merge_stores, write_store
+from comodo.errors import WriteError
 from comodo.evaluate.features import extract_teacher_features
 from comodo.layouts.types import Recording
 from comodo.models.distilled import load_distilled, save_distilled
@@ -34,7 +35,7 @@ from comodo.recordings.small_video import extract, extract_shard
 from comodo.recordings.splits import write_split_files
 from comodo.report.figures import plot_training
 from comodo.storage.artefacts import write_table
-from comodo.storage.files import WriteError, atomic, write_json
+from comodo.storage.files import atomic, write_json
 
 RANDOM = np.random.default_rng(0)
 N = 600

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from comodo.errors import ModelError
 from comodo.models.baselines.embedding import SampleEmbedding
 
 
@@ -38,7 +39,7 @@ class Informer(nn.Module):
     ) -> None:
         super().__init__()
         if d_model % n_heads:
-            raise ValueError(f"d_model is {d_model}, which {n_heads} heads (n_heads) do not divide")
+            raise ModelError(f"d_model is {d_model}, which {n_heads} heads (n_heads) do not divide")
         self.embedding = SampleEmbedding(d_model, seq_len, dropout, channels)
         self.layers = nn.ModuleList(
             EncoderLayer(d_model, n_heads, d_ff, factor, dropout) for _ in range(e_layers)

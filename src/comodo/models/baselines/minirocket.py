@@ -15,6 +15,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from comodo.errors import ModelError
+
 KERNELS = 84  # all kernels of length 9 with three weights of 2 and six of -1
 
 
@@ -50,7 +52,7 @@ class MiniRocket(nn.Module):
     ) -> None:
         super().__init__()
         if seq_len < 9:
-            raise ValueError(f"seq_len is {seq_len}, but the kernels are 9 samples long")
+            raise ModelError(f"seq_len is {seq_len}, but the kernels are 9 samples long")
         self.arguments = {"n_kernels": n_kernels, "max_dilations_per_kernel": max_dilations_per_kernel}
         self.dim = max(n_kernels // KERNELS, 1) * KERNELS
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))  # of the choice of channels and windows
@@ -78,7 +80,7 @@ class MiniRocket(nn.Module):
     def forward(self, windows: Tensor) -> Tensor:
         """Windows (B, C, T) → shares (B, dim) of each convolution's output above its bias, computed on the CPU."""
         if not len(self.biases):
-            raise ValueError("MiniRocket has learned no biases yet: call `fit` with train windows")
+            raise ModelError("MiniRocket has learned no biases yet: call `fit` with train windows")
         import numba
 
         rocket = self._aeon()
@@ -127,10 +129,10 @@ def ridge_head(features: NDArray[np.float32], labels: NDArray[Any], classes: Seq
 
     ids = {label: i for i, label in enumerate(classes)}
     if unknown := set(labels) - set(ids):
-        raise ValueError(f"label {str(min(unknown))!r} is none of the classes")
+        raise ModelError(f"label {str(min(unknown))!r} is none of the classes")
     targets = np.array([ids[label] for label in labels])
     if len(set(targets)) < 2:
-        raise ValueError("the train windows are all of one class: there is nothing to classify")
+        raise ModelError("the train windows are all of one class: there is nothing to classify")
     scaler = StandardScaler(with_mean=False).fit(features)
     ridge = RidgeClassifierCV(alphas=np.logspace(-3, 3, 10)).fit(scaler.transform(features), targets)
     coefficients, intercepts = ridge.coef_ / scaler.scale_, ridge.intercept_

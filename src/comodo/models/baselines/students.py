@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from comodo.errors import ModelError
 from comodo.models.baselines.dlinear import DLinear
 from comodo.models.baselines.informer import Informer
 from comodo.models.baselines.minirocket import MiniRocket
@@ -38,14 +39,14 @@ class BaselineStudent(Student):
         defaults = keywords(self.network)
         check_keys(self.family, config, set(defaults) - {"channels"})
         if options.reduction != "concat":
-            raise ValueError(
+            raise ModelError(
                 f"{self.family} sees all channels at once, there is nothing to reduce: leave `reduction` out"
             )
         self._config = {**defaults, **config, "channels": options.channels}
         try:
             model = self.network(**self._config)
         except ValueError as error:
-            raise ValueError(f"architecture_config of a {self.family} student: {error}") from error
+            raise ModelError(f"architecture_config of a {self.family} student: {error}") from error
         super().__init__(model, model.dim, options)
         self.dim = model.dim
 

@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from comodo.errors import ModelError
 from comodo.models.baselines.embedding import SampleEmbedding
 
 
@@ -40,7 +41,7 @@ class TimesNet(nn.Module):
     ) -> None:
         super().__init__()
         if not 1 <= top_k <= seq_len // 2:
-            raise ValueError(
+            raise ModelError(
                 f"top_k is {top_k}, but a window of {seq_len} samples has {seq_len // 2} frequencies"
             )
         self.embedding = SampleEmbedding(d_model, seq_len, dropout, channels)
