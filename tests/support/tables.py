@@ -8,14 +8,14 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from comodo.clips.tables import COLUMNS, merge_clips
+from comodo.clips.tables import COLUMNS, merge_candidates
 from comodo.layouts.types import Recording
 from comodo.recordings.imu_shard import write_imu_shard
 from comodo.recordings.signal import ImuSignal
 
 
-def window_table(recordings: Mapping[str, int], **columns: object) -> pd.DataFrame:
-    """Make the window table of a shard: so many pairs of 5 s of each recording, one after the other.
+def candidate_table(recordings: Mapping[str, int], **columns: object) -> pd.DataFrame:
+    """Make the candidates of a shard: so many pairs of 5 s of each recording, one after the other.
 
     Keywords give columns other values, as `DataFrame.assign` takes them; the dtypes stay.
     """
@@ -41,18 +41,18 @@ def window_table(recordings: Mapping[str, int], **columns: object) -> pd.DataFra
     return _with(pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS).assign(shard=0), columns)
 
 
-def clip_table(recordings: Mapping[str, int], **columns: object) -> pd.DataFrame:
-    """Make the clip table of a dataset: so many pairs of each recording; keywords as of `window_table`."""
-    windows = window_table(recordings)
-    return _with(merge_clips(pd.DataFrame({"recording": list(recordings)}), windows), columns)
+def window_table(recordings: Mapping[str, int], **columns: object) -> pd.DataFrame:
+    """Make the windows of a dataset: so many pairs of each recording; keywords as of `candidate_table`."""
+    candidates = candidate_table(recordings)
+    return _with(merge_candidates(pd.DataFrame({"recording": list(recordings)}), candidates), columns)
 
 
-def write_windows(path: Path, clips: pd.DataFrame, channels: int = 6) -> Path:
-    """Write an IMU shard of noise that holds the windows of a clip table."""
+def write_windows(path: Path, windows: pd.DataFrame, channels: int = 6) -> Path:
+    """Write an IMU shard of noise that holds windows."""
     generator = np.random.default_rng(0)
 
     def signals() -> Iterator[tuple[Recording, ImuSignal]]:
-        for recording, samples in clips.groupby("recording", sort=False)["last_sample"].max().items():
+        for recording, samples in windows.groupby("recording", sort=False)["last_sample"].max().items():
             data = generator.standard_normal((channels, samples)).astype(np.float32)
             yield Recording(str(recording), "train", "x", None, Path("x.csv")), ImuSignal(data, 0.0, 200.0)
 

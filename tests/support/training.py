@@ -72,7 +72,7 @@ class SmallRun:
         self.withheld = initial_queue_indices(clips, self.settings.queue_size)
         self.objective = ComodoLoss(self.teacher[self.withheld])
         self.steps: list[tuple[int, float, float]] = []
-        self.clips = pd.DataFrame({"clip": [f"clip {number}" for number in range(clips)]})
+        self.rows = pd.DataFrame({"clip": [f"clip {number}" for number in range(clips)]})
 
     def train(self, stop_at: int | None = None, withheld: Any = None, **given: Any) -> list[dict[str, float]]:
         """Train to the end, or until step `stop_at`; `given` are fields of `Run`."""
@@ -83,7 +83,7 @@ class SmallRun:
             self.steps.append((step, loss, rate))
 
         lesson = Lesson(
-            self.teacher, {"student": self.head}, "student", self.objective, self.clips,
+            self.teacher, {"student": self.head}, "student", self.objective, self.rows,
             withheld=self.withheld if withheld is None else withheld,
         )  # fmt: skip
         run = Run(**{"on_step": on_step, "progress": False, **given})

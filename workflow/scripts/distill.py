@@ -12,7 +12,7 @@ with job_log(snakemake.log[0]):
         settings=ExperimentSettings.model_validate(snakemake.params.settings),
         student_settings=StudentSettings.model_validate(snakemake.params.student),
         seed=int(snakemake.wildcards.seed),
-        clips=read_table(snakemake.input.clips),
+        windows=read_table(snakemake.input.clips),
         imu=[Path(path) for path in snakemake.input.imu],
         store=optional_path(snakemake.input.store),
         anchors=optional_path(snakemake.input.anchors),

@@ -1,4 +1,4 @@
-"""Rule encode_video: one shard seen by a teacher."""
+"""Rule encode_video: one shard encoded by a teacher."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from comodo.storage.artefacts import read_table
 
 with job_log(snakemake.log[0]):
     encode_shard(
-        clips=read_table(snakemake.input.clips),
+        candidates=read_table(snakemake.input.clips),
         video=Path(snakemake.input.video),
         settings=TeacherSettings.model_validate(snakemake.params.settings),
         made=optional_path(snakemake.input.teacher),

@@ -9,7 +9,7 @@ from comodo.storage.artefacts import read_table
 with job_log(snakemake.log[0]):
     extract_features(
         student=Path(snakemake.input.student),
-        clips=read_table(snakemake.input.clips),
+        windows=read_table(snakemake.input.clips),
         imu=[Path(path) for path in snakemake.input.imu],
         anchors=optional_path(snakemake.input.anchors),
         target=Path(snakemake.output.features),

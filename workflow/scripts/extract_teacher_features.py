@@ -9,7 +9,7 @@ from comodo.storage.artefacts import read_table
 with job_log(snakemake.log[0]):
     extract_teacher_features(
         store=Path(snakemake.input.store),
-        clips=read_table(snakemake.input.clips),
+        windows=read_table(snakemake.input.clips),
         anchors=Path(snakemake.input.anchors),
         target=Path(snakemake.output.features),
     )

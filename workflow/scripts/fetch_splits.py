@@ -3,8 +3,7 @@
 from pathlib import Path
 
 from comodo.jobs.log import job_log
-from comodo.recordings.published_splits import PUBLISHED, fetch
+from comodo.recordings.published_splits import fetch_into
 
 with job_log(snakemake.log[0]):
-    names = {folder: name for name, (folder, _) in PUBLISHED.items()}
-    fetch(names[snakemake.wildcards.published], Path(snakemake.output.train).parent)
+    fetch_into(Path(snakemake.output.train).parent)

@@ -1,16 +1,17 @@
-"""Rule merge_clips: the clip table of a dataset, unless too much of it was lost."""
+"""Rule merge_clips: the windows of a dataset, unless too much of it was lost."""
 
 from pathlib import Path
 
-import pandas as pd
-
-from comodo.clips.quality import check_quality
-from comodo.clips.tables import merge_clips
+from comodo.clips.quality import merge_clips
 from comodo.jobs.log import job_log
-from comodo.storage.artefacts import read_table, read_tables, write_table
+from comodo.storage.artefacts import write_table
 
 with job_log(snakemake.log[0]):
-    quality = pd.read_csv(snakemake.input.quality, keep_default_na=False)
-    check_quality(quality, snakemake.params.max_bad_fraction, snakemake.wildcards.dataset)
-    recordings = read_table(snakemake.input.recordings)
-    write_table(merge_clips(recordings, read_tables(snakemake.input.shards)), Path(snakemake.output.clips))
+    windows = merge_clips(
+        recordings=Path(snakemake.input.recordings),
+        quality=Path(snakemake.input.quality),
+        shards=[Path(path) for path in snakemake.input.shards],
+        max_bad_fraction=snakemake.params.max_bad_fraction,
+        dataset=snakemake.wildcards.dataset,
+    )
+    write_table(windows, Path(snakemake.output.clips))

@@ -4,14 +4,18 @@ from pathlib import Path
 
 from comodo.clips.pairing import pair_shard
 from comodo.config import DatasetSettings
-from comodo.jobs.log import job_log
+from comodo.jobs.log import job_log, optional_path
 from comodo.recordings.raw import recordings_of
 from comodo.storage.artefacts import write_table
 
 with job_log(snakemake.log[0]):
     shard = int(snakemake.wildcards.shard)
     settings = DatasetSettings.model_validate(snakemake.params.settings)
-    recordings = recordings_of(snakemake.wildcards.dataset, settings, shard)
-    video = Path(snakemake.input.video) if settings.video is not None else None
-    table = pair_shard(recordings, shard, video, Path(snakemake.input.imu), settings)
-    write_table(table, Path(snakemake.output.clips))
+    candidates = pair_shard(
+        recordings=recordings_of(snakemake.wildcards.dataset, settings, shard),
+        shard=shard,
+        video=optional_path(snakemake.input.video),
+        imu=Path(snakemake.input.imu),
+        settings=settings,
+    )
+    write_table(candidates, Path(snakemake.output.clips))

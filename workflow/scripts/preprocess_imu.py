@@ -8,7 +8,10 @@ from comodo.recordings.imu_shard import preprocess_shard
 from comodo.recordings.raw import recordings_of
 
 with job_log(snakemake.log[0]):
-    dataset = snakemake.wildcards.dataset
     settings = DatasetSettings.model_validate(snakemake.params.settings)
-    recordings = recordings_of(dataset, settings, int(snakemake.wildcards.shard))
-    preprocess_shard(dataset, settings, recordings, Path(snakemake.output.imu))
+    preprocess_shard(
+        dataset=snakemake.wildcards.dataset,
+        settings=settings,
+        recordings=recordings_of(snakemake.wildcards.dataset, settings, int(snakemake.wildcards.shard)),
+        target=Path(snakemake.output.imu),
+    )

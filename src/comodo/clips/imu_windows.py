@@ -17,19 +17,19 @@ from comodo.storage.artefacts import check_shapes
 
 
 class ImuWindows:
-    """The IMU windows of a clip table, by row: `windows[i]` is (C, T) float32 in m/s² and rad/s.
+    """The IMU of a table of windows, by row: `windows[i]` is (C, T) float32 in m/s² and rad/s.
 
     Files are opened read-only on first use and stay open in the process that uses them.
 
     Args:
-        clips: rows with recording, shard, first_sample, last_sample.
+        windows: rows with recording, shard, first_sample, last_sample.
         shards: the preprocessed IMU of shard 0, 1, …
     """
 
-    def __init__(self, clips: pd.DataFrame, shards: Sequence[Path]) -> None:
-        # plain arrays: a million clips shall not become millions of objects
-        codes, names = pd.factorize(clips["recording"])
-        columns = (codes, *(clips[name] for name in ("shard", "first_sample", "last_sample")))
+    def __init__(self, windows: pd.DataFrame, shards: Sequence[Path]) -> None:
+        # plain arrays: a million rows must not become millions of objects
+        codes, names = pd.factorize(windows["recording"])
+        columns = (codes, *(windows[name] for name in ("shard", "first_sample", "last_sample")))
         self._rows = np.stack([np.asarray(column, dtype=np.int64) for column in columns], axis=1)
         self._recordings = list(names)
         self._shards = [Path(path) for path in shards]

@@ -27,41 +27,6 @@ from comodo.recordings.small_video import TABLE_COLUMNS
 from comodo.storage.artefacts import open_hdf5, read_table
 
 
-def pair_shard(
-    recordings: Sequence[Recording], shard: int, video: Path | None, imu: Path, settings: DatasetSettings
-) -> pd.DataFrame:
-    """Pair the clips and windows of a shard; `video` (the video table) is None for an IMU-only dataset.
-
-    Returns:
-        The table of `pair_clips` with column `shard`; every recording has a row with window -1, which says why it
-        has no pair, or (reason "") what looks odd about it.
-    """
-    table = pd.DataFrame(columns=list(TABLE_COLUMNS)) if video is None else read_table(video)
-    windows = pair_clips(recordings, table, imu, settings)
-    odd = read_notes(imu)
-    partly = table[(table["reason"] != "") & (table["file"] != "")]
-    for recording, reason, detail in partly[["recording", "reason", "detail"]].itertuples(
-        index=False, name=None
-    ):
-        odd.setdefault(recording, []).append(f"{reason}: {detail}")
-    told = set(windows.loc[windows["window"] < 0, "recording"])
-    nothing = dict.fromkeys(("window", "first_sample", "last_sample", "first_frame"), -1)
-    whole = [
-        {
-            "recording": r.id,
-            "split": r.split,
-            "label": r.label,
-            "detail": "; ".join(odd.get(r.id, [])),
-            "clip": "",
-        }
-        | {"start_s": 0.0, "end_s": 0.0, "n_frames": 0, "reason": "", **nothing}
-        for r in recordings
-        if r.id not in told
-    ]
-    rows = pd.DataFrame(whole, columns=windows.columns).astype(windows.dtypes)
-    return pd.concat([rows, windows], ignore_index=True).assign(shard=shard)
-
-
 def pair_clips(
     recordings: Iterable[Recording], video_table: pd.DataFrame, imu_shard: Path, settings: DatasetSettings
 ) -> pd.DataFrame:
@@ -96,6 +61,40 @@ def pair_clips(
             else:
                 rows += _pair_recording(recording, videos[recording.id], imu, settings, settings.video.fps)
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
+
+
+def pair_shard(
+    recordings: Sequence[Recording], shard: int, video: Path | None, imu: Path, settings: DatasetSettings
+) -> pd.DataFrame:
+    """Return the candidates of a shard, with what looks odd about its recordings.
+
+    Args:
+        recordings: of the shard.
+        shard: its number.
+        video: the video table; None for an IMU-only dataset.
+        imu: the IMU shard.
+        settings: of the dataset.
+
+    Returns:
+        The table of `pair_clips` with column `shard`; every recording has a row with window -1, which says why it
+        has no pair, or (reason "") what looks odd about it.
+    """
+    table = pd.DataFrame(columns=list(TABLE_COLUMNS)) if video is None else read_table(video)
+    candidates = pair_clips(recordings, table, imu, settings)
+    odd = read_notes(imu)
+    partly = table[(table["reason"] != "") & (table["file"] != "")]
+    for recording, reason, detail in partly[["recording", "reason", "detail"]].itertuples(
+        index=False, name=None
+    ):
+        odd.setdefault(recording, []).append(f"{reason}: {detail}")
+    dropped = set(candidates.loc[candidates["window"] < 0, "recording"])
+    whole = [
+        _row(recording, -1, detail="; ".join(odd.get(recording.id, [])))
+        for recording in recordings
+        if recording.id not in dropped
+    ]
+    rows = pd.DataFrame(whole, columns=candidates.columns).astype(candidates.dtypes)
+    return pd.concat([rows, candidates], ignore_index=True).assign(shard=shard)
 
 
 def _pair_recording(

@@ -2,47 +2,55 @@
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import pandas as pd
 
-from comodo.clips.tables import is_kept, pairs_of
+from comodo.clips.tables import is_kept, kept_pairs, merge_candidates
 from comodo.config import SPLITS
 from comodo.errors import QualityError
+from comodo.storage.artefacts import read_table, read_tables
+from comodo.storage.files import atomic
+from comodo.text import for_people
+
+log = logging.getLogger(__name__)
 
 WINDOW_COLUMNS: Final = ["recording", "split", "label", "window", "start_s", "end_s", "reason", "detail"]
 
 
-def report_quality(recordings: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame:
-    """The quality report: one row per indexed recording, then one per dropped window.
+def report_quality(recordings: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFrame:
+    """Return the quality report: one row per indexed recording, then one per dropped window.
 
     Args:
         recordings: the index.
-        windows: all shards' window tables, dropped ones included (`pair_clips`).
+        candidates: of all shards, dropped ones included (`pair_clips`).
 
     Returns:
         Columns recording, split, label, window (-1: the recording as a whole), start_s, end_s, reason ("" is kept),
         detail, and pairs, the number of a recording's pairs; in an IMU-only dataset windows, the number of its windows.
     """
-    unknown = set(windows["recording"]) - set(recordings["recording"])
-    unseen = set(recordings["recording"]) - set(windows["recording"])
+    unknown = set(candidates["recording"]) - set(recordings["recording"])
+    unseen = set(recordings["recording"]) - set(candidates["recording"])
     if unknown or unseen:
         raise QualityError(f"indexed and prepared recordings differ: {sorted(unknown | unseen)[:5]} …")
-    kept = windows[is_kept(windows)]
-    count = "windows" if len(kept) > len(pairs_of(windows)) else "pairs"
-    whole = windows[windows["window"] < 0].set_index("recording")
+    kept = candidates[is_kept(candidates)]
+    count = "windows" if len(kept) > len(kept_pairs(candidates)) else "pairs"
+    whole = candidates[candidates["window"] < 0].set_index("recording")
     own = recordings[["recording", "split", "label"]].assign(window=-1)
     own[count] = own["recording"].map(kept.groupby("recording").size()).fillna(0).astype(int)
     own["reason"] = own["recording"].map(whole["reason"]).fillna("")
     own["detail"] = own["recording"].map(whole["detail"]).fillna("")
-    dropped = windows[(windows["window"] >= 0) & (windows["reason"] != "")]
+    dropped = candidates[(candidates["window"] >= 0) & (candidates["reason"] != "")]
     return pd.concat([own, dropped[WINDOW_COLUMNS].assign(**{count: 0})], ignore_index=True)[
         [*WINDOW_COLUMNS, count]
     ]
 
 
 def summarise_quality(quality: pd.DataFrame) -> str:
-    """Counts of recordings and windows by reason and split, as a text table."""
+    """Return counts of recordings and windows by reason and split, as a text table."""
     rows = quality.assign(
         what=quality["window"].ge(0).map({True: "window", False: "recording"}),
         reason=quality["reason"].replace("", "kept"),
@@ -79,3 +87,36 @@ def check_quality(quality: pd.DataFrame, max_bad_fraction: float, dataset: str) 
             raise QualityError(
                 f"no {what} of {dataset} is left in split {split} for label {', '.join(lost)}: {where}"
             )
+
+
+def write_quality(recordings: Path, shards: Sequence[Path], target: Path) -> None:
+    """Write the quality report of a dataset (csv, safe to open in a spreadsheet) and log its summary.
+
+    Args:
+        recordings: the index.
+        shards: the candidates of every shard.
+        target: the csv to write.
+    """
+    quality = report_quality(read_table(recordings), read_tables(shards))
+    log.info("%s", summarise_quality(quality))
+    with atomic(target) as partial:
+        for_people(quality).to_csv(partial, index=False)
+
+
+def merge_clips(
+    recordings: Path, quality: Path, shards: Sequence[Path], max_bad_fraction: float, dataset: str
+) -> pd.DataFrame:
+    """Return the windows of a dataset, unless too much of it was lost.
+
+    Args:
+        recordings: the index.
+        quality: of `write_quality`.
+        shards: the candidates of every shard.
+        max_bad_fraction: see `check_quality`.
+        dataset: its name in the config, for the error.
+
+    Raises:
+        QualityError: see `check_quality`.
+    """
+    check_quality(pd.read_csv(quality, keep_default_na=False), max_bad_fraction, dataset)
+    return merge_candidates(read_table(recordings), read_tables(shards))

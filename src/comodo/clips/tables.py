@@ -1,45 +1,68 @@
-"""The tables of clips: every candidate window, the usable ones, and the pairs among them."""
+"""The three tables of a dataset's windows: one schema, three names (files below results/<dataset>/).
+
+| table | file | rows |
+|---|---|---|
+| candidates | `clips/<shard>.parquet` | every candidate window of a shard, with the reason why it is dropped or "" |
+| windows | `clips.parquet` | every window with whole IMU, with or without a video clip (`paired`) |
+| pairs | none: the rows of an embedding store | every window with its video clip |
+
+Among the candidates of a shard, each recording has one row more, with window -1: the recording as a whole.
+"""
 
 from __future__ import annotations
 
+from typing import Final
+
 import pandas as pd
 
-COLUMNS = {
-    "clip": "object",
+COLUMNS: Final = {
+    "clip": "object",  # id, unique in a dataset; "" for a recording as a whole
     "recording": "object",
     "split": "object",
     "label": "object",
-    "window": "int64",
-    "start_s": "float64",
+    "window": "int64",  # number within the recording; -1: the recording as a whole
+    "start_s": "float64",  # from the first frame of the video; IMU only: from the first sample
     "end_s": "float64",
-    "first_sample": "int64",
-    "last_sample": "int64",
-    "first_frame": "int64",
+    "first_sample": "int64",  # of the recording's array in its IMU shard; -1: the IMU is not whole
+    "last_sample": "int64",  # excluded
+    "first_frame": "int64",  # of the small video; -1: the video does not fill the window
     "n_frames": "int64",
-    "reason": "object",
-    "detail": "object",
+    "reason": "object",  # a key of REASONS; candidates only
+    "detail": "object",  # candidates only
 }
+"""Columns of all three tables with their dtypes, but for `shard` and, of windows and pairs, `paired`."""
+
+
+def is_kept(candidates: pd.DataFrame) -> pd.Series[bool]:
+    """Return which rows (N,) are windows without a reason against them."""
+    return (candidates["window"] >= 0) & (candidates["reason"] == "")
+
+
+def kept_pairs(candidates: pd.DataFrame) -> pd.DataFrame:
+    """Return the candidates that are pairs: what a teacher encodes."""
+    return candidates[is_kept(candidates) & (candidates["n_frames"] > 0)]
+
+
+def merge_candidates(recordings: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFrame:
+    """Return the windows of a dataset, in the order of its index, then by time.
+
+    Args:
+        recordings: the index.
+        candidates: of all shards.
+
+    Returns:
+        The columns of the candidates less reason and detail, and `paired`: whether the window has its video clip. One
+        without serves the SVM alone.
+    """
+    order = {recording: place for place, recording in enumerate(recordings["recording"])}
+    usable = candidates[candidates["reason"].isin(["", "no_video"]) & (candidates["window"] >= 0)]
+    place = usable["recording"].map(order)
+    windows = usable.assign(place=place, paired=is_kept(usable) & (usable["n_frames"] > 0)).sort_values(
+        ["place", "window"], kind="stable"
+    )
+    return windows.drop(columns=["place", "reason", "detail"], errors="ignore").reset_index(drop=True)
 
 
 def pairs_of(windows: pd.DataFrame) -> pd.DataFrame:
-    """The pairs of a window table: what a teacher encodes."""
-    return windows[is_kept(windows) & (windows["n_frames"] > 0)]
-
-
-def is_kept(windows: pd.DataFrame) -> pd.Series[bool]:
-    """Which rows are windows that nothing speaks against."""
-    return (windows["window"] >= 0) & (windows["reason"] == "")
-
-
-def merge_clips(recordings: pd.DataFrame, windows: pd.DataFrame) -> pd.DataFrame:
-    """The clip table of a dataset: every window with whole IMU, in the order of the index, then by time.
-
-    Column `paired` tells the pairs (train, anchors) from IMU windows without video, which only an SVM sees.
-    """
-    order = {recording: place for place, recording in enumerate(recordings["recording"])}
-    usable = windows[windows["reason"].isin(["", "no_video"]) & (windows["window"] >= 0)]
-    place = usable["recording"].map(order)
-    clips = usable.assign(place=place, paired=is_kept(usable) & (usable["n_frames"] > 0)).sort_values(
-        ["place", "window"], kind="stable"
-    )
-    return clips.drop(columns=["place", "reason", "detail"], errors="ignore").reset_index(drop=True)
+    """Return the pairs of the windows of a dataset: the rows of its embedding stores, in their order."""
+    return windows[windows["paired"]].reset_index(drop=True)

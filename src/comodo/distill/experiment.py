@@ -13,6 +13,7 @@ import h5py
 import pandas as pd
 
 from comodo.clips.imu_windows import ImuWindows
+from comodo.clips.tables import pairs_of
 from comodo.config import ExperimentSettings, StudentSettings
 from comodo.distill.fit import fit_student
 from comodo.distill.loop import Run, train_distillation
@@ -31,7 +32,7 @@ def distill(
     settings: ExperimentSettings,
     student_settings: StudentSettings,
     seed: int,
-    clips: pd.DataFrame,
+    windows: pd.DataFrame,
     imu: Sequence[Path],
     store: Path | None,
     anchors: Path | None,
@@ -46,7 +47,7 @@ def distill(
         settings: the experiment.
         student_settings: the student to start from.
         seed: of fresh weights, heads, drawn labels, shuffling and dropout.
-        clips: the dataset's clip table.
+        windows: of the dataset (`comodo.clips.tables`).
         imu: its preprocessed shards.
         store: its embedding store, by the experiment's teacher; none without teacher.
         anchors: its anchors; their zero-shot accuracy on val follows the training.
@@ -63,9 +64,8 @@ def distill(
     with ExitStack() as files:
         file: h5py.File | None = None
         if store is not None:
-            pairs = clips[clips["paired"]].reset_index(drop=True)
-            file = files.enter_context(open_store(store, expected=pairs))
-        lesson = objective_of(settings).lesson(Inputs(clips, student.dim, seed, file, anchors))
+            file = files.enter_context(open_store(store, expected=pairs_of(windows)))
+        lesson = objective_of(settings).lesson(Inputs(windows, student.dim, seed, file, anchors))
         validate = Validation(lesson.val, imu, lesson.rankings, device)
         if student.fitted:
             fit_student(student, lesson, imu)
@@ -75,12 +75,12 @@ def distill(
             if lesson.trained:
                 rows[0] |= validate(0, student, lesson.head.to(device).eval())
         else:
-            made_from = {"clip table": clips_digest(lesson.clips), "IMU shards": _digest(map(_stamp, imu))}
+            made_from = {"clip table": clips_digest(lesson.train), "IMU shards": _digest(map(_stamp, imu))}
             if file is not None:
                 made_from["embedding store"] = _digest([str(file.attrs["made_by"])])
             run = Run(seed=seed, device=device, state_dir=state, made_from=made_from, on_epoch=validate)
-            windows = ImuWindows(lesson.clips, imu)
-            rows = [dict(row) for row in train_distillation(student, lesson, windows, settings, run)]
+            imu_windows = ImuWindows(lesson.train, imu)
+            rows = [dict(row) for row in train_distillation(student, lesson, imu_windows, settings, run)]
     save_distilled(folder, student, lesson.heads, lesson.classes)
     write_json(rows, history)
     shutil.rmtree(state, ignore_errors=True)

@@ -26,7 +26,7 @@ def fit_student(student: Student, lesson: Lesson, imu: Sequence[Path]) -> None:
         lesson: its train windows; of a lesson with classes, the classifier is replaced.
         imu: the preprocessed shards.
     """
-    chosen = lesson.clips
+    chosen = lesson.train
     if len(chosen) > RIDGE_WINDOWS:
         keep = np.random.default_rng(0).choice(len(chosen), RIDGE_WINDOWS, replace=False)
         chosen = chosen.iloc[np.sort(keep)]

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from comodo.clips.tables import pairs_of
+from comodo.clips.tables import kept_pairs
 from comodo.clips.windows import frame_indices
 from comodo.config import TeacherSettings
 from comodo.embeddings.store import write_store
@@ -44,7 +44,7 @@ def read_clips(
     """The frames (n_frames, H, W, 3) of each clip that a teacher looks at, evenly spread from its first to its last.
 
     Args:
-        clips: rows of the clip table, all of one recording.
+        clips: rows of pairs, all of one recording.
         video: folder of the shard's extracted clips.
         n_frames: how many frames the teacher takes.
         flip: share of train clips that are mirrored.
@@ -58,14 +58,14 @@ def read_clips(
 
 
 def encode_clips(
-    clips: pd.DataFrame,
+    pairs: pd.DataFrame,
     video: Path,
     teacher: Teacher,
     batch_size: int,
     workers: int = 1,
     flip: float = 0.0,
 ) -> Iterator[NDArray[np.float32]]:
-    """Encode the clips of a table in its order, `batch_size` at a time; yields (B, D) float32.
+    """Encode pairs in their order, `batch_size` at a time; yields (B, D) float32.
 
     The share `flip` of the train clips is seen mirrored left-right.
     Threads decode ahead of the teacher by about two batches, a run of clips at a time. A GPU works at one
@@ -75,10 +75,10 @@ def encode_clips(
 
     with (
         ThreadPoolExecutor(max(1, workers)) as pool,
-        tqdm(total=len(clips), unit="clip", desc="encoding") as progress,
+        tqdm(total=len(pairs), unit="clip", desc="encoding") as progress,
     ):
         read = partial(read_clips, video=video, n_frames=teacher.n_frames, flip=flip)
-        waiting = (pool.submit(read, run) for run in _runs(clips))
+        waiting = (pool.submit(read, run) for run in _runs(pairs))
         coming = deque(islice(waiting, 2 * batch_size // RUN + max(1, workers)))
         ready: list[NDArray[np.uint8]] = []
         before: list[torch.Tensor] = []
@@ -104,20 +104,25 @@ def encode_clips(
             yield embeddings.cpu().numpy()
 
 
-def _runs(clips: pd.DataFrame) -> Iterator[list[Any]]:
+def _runs(pairs: pd.DataFrame) -> Iterator[list[Any]]:
     """Neighbouring clips of one recording, at most `RUN`: opening a video costs as much as decoding half a clip."""
-    for _, own in groupby(clips.itertuples(index=False), key=lambda clip: clip.recording):
+    for _, own in groupby(pairs.itertuples(index=False), key=lambda clip: clip.recording):
         while run := list(islice(own, RUN)):
             yield run
 
 
 def encode_shard(
-    clips: pd.DataFrame, video: Path, settings: TeacherSettings, made: Path | None, store: Path, threads: int
+    candidates: pd.DataFrame,
+    video: Path,
+    settings: TeacherSettings,
+    made: Path | None,
+    store: Path,
+    threads: int,
 ) -> None:
     """Encode the pairs of one shard into a shard of the embedding store.
 
     Args:
-        clips: the shard's window table; only its pairs are encoded.
+        candidates: of the shard; only its pairs are encoded.
         video: folder of the shard's extracted clips.
         settings: the teacher.
         made: folder of a teacher that the workflow made itself.
@@ -132,7 +137,7 @@ def encode_shard(
     )
     if settings.compile:
         teacher.compile()
-    pairs = pairs_of(clips)
+    pairs = kept_pairs(candidates)
     batches = encode_clips(pairs, video, teacher, settings.batch_size, threads, settings.flip)
     identity = teacher.identity | ({"flip": settings.flip} if settings.flip else {})
     write_store(store, pairs, teacher.dim, batches, identity)

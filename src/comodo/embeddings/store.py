@@ -38,15 +38,15 @@ MAPPED_ROWS = 256  # rows mapped at once: with a scattered row come 64 kB of its
 IDENTITY_COLUMNS = ["clip", "label", "split", "start_s", "end_s", "first_frame", "n_frames"]
 
 
-def clips_digest(clips: pd.DataFrame) -> str:
-    """Digest of the rows of a clip table that an embedding depends on."""
-    text = clips[IDENTITY_COLUMNS].to_csv(index=False, float_format="%.6f")
+def clips_digest(pairs: pd.DataFrame) -> str:
+    """Return the digest of the columns of pairs that an embedding depends on."""
+    text = pairs[IDENTITY_COLUMNS].to_csv(index=False, float_format="%.6f")
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def write_store(
     path: Path,
-    clips: pd.DataFrame,
+    pairs: pd.DataFrame,
     dim: int,
     batches: Iterable[NDArray[np.float32]],
     made_by: Mapping[str, Any],
@@ -55,7 +55,7 @@ def write_store(
 
     Args:
         path: the HDF5 file; it appears only when it is whole.
-        clips: the clip table, N rows.
+        pairs: the clips, N rows.
         dim: width D of the embeddings.
         batches: arrays (B, D) that together hold N rows, in the table's order.
         made_by: what made the embeddings; stored as attributes beside `clips_digest`.
@@ -64,21 +64,21 @@ def write_store(
         StoreError: when the batches hold another number of rows, or a value that is not finite.
     """
     with create_hdf5(path) as file:
-        target = file.create_dataset("embedding", (len(clips), dim), "float32")
+        target = file.create_dataset("embedding", (len(pairs), dim), "float32")
         row = 0
         for batch in batches:
-            if row + len(batch) > len(clips):
-                raise StoreError(f"{path}: more embeddings than the {len(clips)} clips")
+            if row + len(batch) > len(pairs):
+                raise StoreError(f"{path}: more embeddings than the {len(pairs)} clips")
             if not np.isfinite(batch).all():
-                clip = clips["clip"].iloc[row + int(np.argmin(np.isfinite(batch).all(axis=1)))]
+                clip = pairs["clip"].iloc[row + int(np.argmin(np.isfinite(batch).all(axis=1)))]
                 raise StoreError(f"{path}: the embedding of clip {clip} is not finite")
             target[row : row + len(batch)] = batch
             row += len(batch)
-        if row != len(clips):
-            raise StoreError(f"{path}: {row} embeddings for {len(clips)} clips")
+        if row != len(pairs):
+            raise StoreError(f"{path}: {row} embeddings for {len(pairs)} clips")
         for column in TEXT_COLUMNS:
-            write_texts(file, column, clips[column])
-        file.attrs["clips_digest"] = clips_digest(clips)
+            write_texts(file, column, pairs[column])
+        file.attrs["clips_digest"] = clips_digest(pairs)
         file.attrs["checksum"] = _checksum(target)
         file.attrs["made_by"] = json.dumps(dict(made_by), sort_keys=True)
 
@@ -136,22 +136,22 @@ def read_rows(file: h5py.File) -> pd.DataFrame:
     return pd.DataFrame({column: file[column].asstr()[:] for column in TEXT_COLUMNS})
 
 
-def merge_stores(path: Path, shards: Iterable[Path], clips: pd.DataFrame) -> None:
-    """Merge shard stores into one that has the rows of `clips` in its order.
+def merge_stores(path: Path, shards: Iterable[Path], pairs: pd.DataFrame) -> None:
+    """Merge shard stores into one that has the rows of `pairs` in their order.
 
     Rows move in runs (a recording's clips lie side by side in both), so memory does not depend on N.
 
     Raises:
         StoreError: when a clip is missing, or shards were made by different teachers.
     """
-    place = pd.Series(np.arange(len(clips)), index=clips["clip"])
+    place = pd.Series(np.arange(len(pairs)), index=pairs["clip"])
     filled = 0
     with create_hdf5(path) as file:
         for shard_path in shards:
             with open_store(shard_path) as shard:
                 if "embedding" not in file:
                     width = shard["embedding"].shape[1]
-                    file.create_dataset("embedding", (len(clips), width), "float32")
+                    file.create_dataset("embedding", (len(pairs), width), "float32")
                     file.attrs["made_by"] = shard.attrs["made_by"]
                 if shard.attrs["made_by"] != file.attrs["made_by"]:
                     raise StoreError(
@@ -166,11 +166,11 @@ def merge_stores(path: Path, shards: Iterable[Path], clips: pd.DataFrame) -> Non
                     target = int(rows[start])
                     file["embedding"][target : target + stop - start] = shard["embedding"][start:stop]
                 filled += len(rows)
-        if filled != len(clips):
-            raise StoreError(f"{path}: the shards hold {filled} of {len(clips)} clips")
+        if filled != len(pairs):
+            raise StoreError(f"{path}: the shards hold {filled} of {len(pairs)} clips")
         for column in TEXT_COLUMNS:
-            write_texts(file, column, clips[column])
-        file.attrs["clips_digest"] = clips_digest(clips)
+            write_texts(file, column, pairs[column])
+        file.attrs["clips_digest"] = clips_digest(pairs)
         file.attrs["checksum"] = _checksum(file["embedding"])
 
 

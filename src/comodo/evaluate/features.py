@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from comodo.clips.tables import pairs_of
 from comodo.embeddings.anchors import ANCHOR_RULES
 from comodo.embeddings.store import open_store
 from comodo.jobs.devices import use_device
@@ -27,13 +28,18 @@ from comodo.storage.artefacts import create_hdf5, open_hdf5, write_array, write_
 
 
 def extract_features(
-    student: Path, clips: pd.DataFrame, imu: Sequence[Path], anchors: Path | None, target: Path, threads: int
+    student: Path,
+    windows: pd.DataFrame,
+    imu: Sequence[Path],
+    anchors: Path | None,
+    target: Path,
+    threads: int,
 ) -> None:
     """Write the features of every train and test window with whole IMU, with or without a video clip.
 
     Args:
         student: what `distill` wrote.
-        clips: the clip table of the dataset to evaluate on.
+        windows: of the dataset to evaluate on (`comodo.clips.tables`).
         imu: its preprocessed shards.
         anchors: its anchors in the space of the student's teacher; none where there is no teacher, or no video.
         target: the HDF5 file to write.
@@ -52,7 +58,7 @@ def extract_features(
     outputs["scores"] = trained.heads.get("classifier")
     with create_hdf5(target) as out:
         for split in ("train", "test"):
-            own = clips[clips["split"] == split]
+            own = windows[windows["split"] == split]
             columns: dict[str, list[NDArray[np.float32]]] = {"feature": []}
             for batch in embed(trained.student, ImuWindows(own, imu), device):
                 columns["feature"].append(batch.cpu().numpy())
@@ -72,19 +78,19 @@ def extract_features(
                     _write_anchors(out, rule, projected.cpu().numpy(), anchor_file[rule]["label"].asstr()[:])
 
 
-def extract_teacher_features(store: Path, clips: pd.DataFrame, anchors: Path, target: Path) -> None:
+def extract_teacher_features(store: Path, windows: pd.DataFrame, anchors: Path, target: Path) -> None:
     """Write a teacher's own embeddings as features: an upper bound of what its student can take over.
 
     Args:
         store: the embedding store.
-        clips: the clip table that it was made from.
+        windows: of the dataset; the store holds the pairs among them.
         anchors: the teacher's anchors.
         target: the HDF5 file to write.
 
     Raises:
         StoreError: when the store was made from another clip table.
     """
-    pairs = clips[clips["paired"]].reset_index(drop=True)
+    pairs = pairs_of(windows)
     with (
         open_store(store, expected=pairs) as file,
         open_hdf5(anchors) as anchor_file,

@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from comodo.clips.sampling import Indices, draw_clips
+from comodo.clips.tables import pairs_of
 from comodo.objectives.rankings import Ranking, anchor_rankings
 from comodo.objectives.targets import Targets, TeacherTargets
 
@@ -23,14 +24,14 @@ class Inputs:
     """The data that an objective may use.
 
     Attributes:
-        clips: the dataset's clip table.
+        windows: of the dataset (`comodo.clips.tables`).
         dim: width of the student's embeddings.
         seed: of fresh heads and drawn labels.
         store: the open embedding store of the pairs; None without a teacher.
         anchors: the teacher's anchors; None without a teacher.
     """
 
-    clips: pd.DataFrame
+    windows: pd.DataFrame
     dim: int
     seed: int
     store: h5py.File | None = None
@@ -38,8 +39,8 @@ class Inputs:
 
     def split(self, name: str, paired: bool = False) -> pd.DataFrame:
         """Return the windows of a split, or its pairs alone."""
-        own = self.clips[self.clips["split"] == name]
-        return (own[own["paired"]] if paired else own).reset_index(drop=True)
+        chosen = pairs_of(self.windows) if paired else self.windows
+        return chosen[chosen["split"] == name].reset_index(drop=True)
 
 
 @dataclass
@@ -51,10 +52,10 @@ class Lesson:
         heads: what turns embeddings into the output that the loss compares, by role (`comodo.models.distilled.HEADS`).
         trained: role of the head that learns with the student; "" where there is none.
         loss: (output of that head (B, d), targets (B, …)) → scalar; None: nothing is trained.
-        clips: rows of the clip table, one per train window.
+        train: the n train windows, rows of the table of windows.
         withheld: train windows that take no part in epoch 0: those whose embeddings fill the queue.
         classes: of a classifier.
-        val: rows of the clip table to validate on.
+        val: the windows to validate on, likewise.
         rankings: how val is ranked, by the name in the history.
     """
 
@@ -62,7 +63,7 @@ class Lesson:
     heads: dict[str, nn.Module] = field(default_factory=dict)
     trained: str = ""
     loss: nn.Module | None = None
-    clips: pd.DataFrame = field(default_factory=pd.DataFrame)
+    train: pd.DataFrame = field(default_factory=pd.DataFrame)
     withheld: Sequence[int] | Indices = ()
     classes: list[str] = field(default_factory=list)
     val: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -75,7 +76,7 @@ class Lesson:
 
     def named(self, window: int) -> str:
         """Name a train window in a message: its clip id, else its number."""
-        return str(window) if self.clips.empty else str(self.clips["clip"].iloc[window])
+        return str(window) if self.train.empty else str(self.train["clip"].iloc[window])
 
 
 class Objective(Protocol):
@@ -88,7 +89,7 @@ class Objective(Protocol):
 
 def train_rows(inputs: Inputs, clips_per_recording: int) -> Indices:
     """Rows (n,) of the embedding store that are trained on: its train clips, or some of each recording."""
-    pairs = inputs.clips[inputs.clips["paired"]]
+    pairs = pairs_of(inputs.windows)
     rows = np.flatnonzero(pairs["split"] == "train")
     return rows[draw_clips(pairs["recording"].iloc[rows].tolist(), clips_per_recording)]
 
@@ -103,12 +104,11 @@ def paired_lesson(inputs: Inputs, rows: Indices, heads: dict[str, nn.Module]) ->
     """
     if inputs.store is None or inputs.anchors is None:
         raise ValueError("an objective that learns from a teacher needs its embedding store and its anchors")
-    pairs = inputs.clips[inputs.clips["paired"]]
     return Lesson(
         targets=TeacherTargets(inputs.store, rows, heads["teacher"]),
         heads=heads,
         trained="student",
-        clips=pairs.iloc[rows].reset_index(drop=True),
+        train=pairs_of(inputs.windows).iloc[rows].reset_index(drop=True),
         val=inputs.split("val", paired=True),
         rankings=anchor_rankings(inputs.anchors, heads["teacher"]),
     )

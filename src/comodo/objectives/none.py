@@ -16,6 +16,6 @@ class Untrained:
     def lesson(self, inputs: Inputs) -> Lesson:
         """Return the train windows and, with a teacher, the heads."""
         if inputs.store is None:
-            return Lesson(clips=inputs.split("train"))
+            return Lesson(train=inputs.split("train"))
         rows = train_rows(inputs, clips_per_recording=0)
         return paired_lesson(inputs, rows, projections(inputs, rows, self.settings))

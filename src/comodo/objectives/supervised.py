@@ -33,7 +33,7 @@ class Supervised:
             heads={"classifier": linear_head(inputs.dim, len(classes), seed=inputs.seed, name="classifier")},
             trained="classifier",
             loss=nn.CrossEntropyLoss(),
-            clips=train,
+            train=train,
             classes=classes,
             val=inputs.split("val"),
             rankings={"head": Ranking(lambda scores: scores, np.asarray(classes, dtype=object))},

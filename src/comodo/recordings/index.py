@@ -1,17 +1,25 @@
-"""The index of a dataset: what was asked for, whether it can be read or not."""
+"""The index of a dataset: the recordings that were asked for, whether they can be read or not."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 import pandas as pd
 
+from comodo.config import DatasetSettings
 from comodo.layouts.ids import shard_of
 from comodo.layouts.types import Recording
+from comodo.recordings.leaks import find_leaks
+from comodo.recordings.raw import recordings_of
+from comodo.storage.artefacts import write_table
+
+log = logging.getLogger(__name__)
 
 
 def index_recordings(recordings: Sequence[Recording], shards: int) -> pd.DataFrame:
-    """What was asked for: recording, split, label, group, video ("": IMU only), imu, start_s, end_s, shard.
+    """Return the index: recording, split, label, group, video ("": IMU only), imu, start_s, end_s, shard.
 
     Opens no media.
     """
@@ -31,3 +39,17 @@ def index_recordings(recordings: Sequence[Recording], shards: int) -> pd.DataFra
     ]
     columns = ["recording", "split", "label", "group", "video", "imu", "start_s", "end_s", "shard"]
     return pd.DataFrame(rows, columns=columns).astype({"end_s": "float64"})
+
+
+def write_index(dataset: str, settings: DatasetSettings, target: Path) -> None:
+    """Write the index of a dataset (parquet) and log what its test split shares with train and val.
+
+    Args:
+        dataset: its name in the config.
+        settings: of the dataset.
+        target: the parquet file to write.
+    """
+    recordings = recordings_of(dataset, settings)
+    write_table(index_recordings(recordings, settings.shards), target)
+    leaks = find_leaks((r.id, r.split, r.group) for r in recordings)
+    log.log(logging.WARNING if leaks else logging.INFO, "%s: %s", dataset, leaks)

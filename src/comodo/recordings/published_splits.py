@@ -85,6 +85,16 @@ def fetch(dataset: str, into: Path, *, source: Path | None = None, url: str | No
     return [into / name for name in digests]
 
 
+def fetch_into(folder: Path) -> list[Path]:
+    """Fetch the published split files of the dataset that a folder is named after: `Ego4D`, `EgoExo4D`, …
+
+    Raises:
+        SplitsError: see `fetch`.
+    """
+    names = {published: dataset for dataset, (published, _) in PUBLISHED.items()}
+    return fetch(names[folder.name], folder)
+
+
 def _download(url: str, target: Path) -> None:
     import pooch
 

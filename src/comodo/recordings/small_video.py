@@ -31,6 +31,7 @@ from comodo.recordings.video_source import (
     open_video,
     video_stream,
 )
+from comodo.storage.artefacts import write_table
 from comodo.storage.files import atomic
 
 KEYFRAME_S = 5.0  # between keyframes, where the whole recording is one clip
@@ -147,6 +148,28 @@ def extract_recordings(
                 "reason": video.reason or "",
                 "detail": video.detail,
             }
+
+
+def extract_shard(
+    recordings: Sequence[Recording], folder: Path, table: Path, settings: DatasetSettings, threads: int
+) -> None:
+    """Extract the small video of a shard.
+
+    Args:
+        recordings: of the shard.
+        folder: receives one mp4 per recording.
+        table: receives the video table (parquet), one row per recording.
+        settings: of the dataset, which has video.
+        threads: CPU threads to decode with.
+    """
+    if settings.video is None:
+        raise ValueError("an IMU-only dataset (`video: null`) has no video to extract")
+    with atomic(folder) as partial:
+        partial.mkdir(parents=True)
+        rows = extract_recordings(recordings, partial, settings.video, settings.clip_s, threads)
+        progress = tqdm(rows, total=len(recordings), unit="recording", desc="extracting")
+        found = pd.DataFrame(list(progress), columns=list(TABLE_COLUMNS))
+    write_table(found, table)
 
 
 def read_frames(path: Path, indices: Sequence[int]) -> NDArray[np.uint8]:
@@ -279,15 +302,3 @@ def _filters(frame: Any, time_base: Fraction, fps: Fraction, size: int) -> Any:
         before.link_to(after)
     graph.configure()
     return graph
-
-
-def extract_shard(
-    recordings: Sequence[Recording], folder: Path, settings: DatasetSettings, threads: int
-) -> pd.DataFrame:
-    """Extract the small video of a shard into a new folder; returns the video table, one row per recording."""
-    if settings.video is None:
-        raise ValueError("an IMU-only dataset (`video: null`) has no video to extract")
-    folder.mkdir(parents=True)
-    rows = extract_recordings(recordings, folder, settings.video, settings.clip_s, threads)
-    progress = tqdm(rows, total=len(recordings), unit="recording", desc="extracting")
-    return pd.DataFrame(list(progress), columns=list(TABLE_COLUMNS))

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from comodo.clips.quality import check_quality, report_quality, summarise_quality
-from comodo.clips.tables import merge_clips, pairs_of
+from comodo.clips.tables import kept_pairs, merge_candidates, pairs_of
 from comodo.config import DatasetSettings
 from comodo.errors import QualityError
 from comodo.layouts.ids import shard_of
@@ -27,7 +27,7 @@ def indexed(*rows: tuple[str, str, str]) -> pd.DataFrame:
     return index_recordings(recordings, shards=3)
 
 
-def window_table(rows: list[tuple[str, int, str]], recordings: pd.DataFrame) -> pd.DataFrame:
+def candidate_table(rows: list[tuple[str, int, str]], recordings: pd.DataFrame) -> pd.DataFrame:
     """Rows (recording, window, reason) as `pair_shard` writes them."""
     table = pd.DataFrame(rows, columns=["recording", "window", "reason"])
     table = table.merge(recordings[["recording", "split", "label"]])
@@ -55,7 +55,7 @@ def test_index_knows_shards(recordings: pd.DataFrame) -> None:
 def test_rows_kept_and_dropped_are_the_rows_indexed(recordings: pd.DataFrame) -> None:
     rows = [*GOOD, ("a", 2, "imu_gap"), ("a", 3, "no_video")]
     rows = [row for row in rows if row[0] != "e"] + [("e", -1, "video_unreadable")]
-    quality = report_quality(recordings, window_table(rows, recordings))
+    quality = report_quality(recordings, candidate_table(rows, recordings))
     whole = quality[quality["window"] == -1]
     assert whole["recording"].tolist() == recordings["recording"].tolist()
     assert dict(zip(whole["recording"], whole["pairs"], strict=True)) == {
@@ -76,32 +76,32 @@ def test_rows_kept_and_dropped_are_the_rows_indexed(recordings: pd.DataFrame) ->
 def test_a_recording_that_vanished_is_an_error(recordings: pd.DataFrame) -> None:
     rows = [row for row in GOOD if row[0] != "d"]
     with pytest.raises(QualityError, match="'d'"):
-        report_quality(recordings, window_table(rows, recordings))
+        report_quality(recordings, candidate_table(rows, recordings))
 
 
 def test_too_many_bad_recordings_are_refused(recordings: pd.DataFrame) -> None:
     rows = [row for row in GOOD if row[0] != "e"] + [("e", -1, "imu_constant")]
-    quality = report_quality(recordings, window_table(rows, recordings))
+    quality = report_quality(recordings, candidate_table(rows, recordings))
     with pytest.raises(
         QualityError, match=r"20% of the recordings of d .*datasets\.d\.max_bad_fraction = 10%"
     ):
         check_quality(quality, 0.1, "d")
     with pytest.raises(QualityError, match="no clip of d is left in split test"):
         check_quality(quality, 0.2, "d")
-    check_quality(report_quality(recordings, window_table(GOOD, recordings)), 0.0, "d")
+    check_quality(report_quality(recordings, candidate_table(GOOD, recordings)), 0.0, "d")
 
 
 def test_class_without_val_clip_is_refused(recordings: pd.DataFrame) -> None:
     rows = [row for row in GOOD if row[0] != "d"] + [("d", -1, "imu_constant")]
-    quality = report_quality(recordings, window_table(rows, recordings))
+    quality = report_quality(recordings, candidate_table(rows, recordings))
     with pytest.raises(QualityError, match="left in split val for label y"):
         check_quality(quality, 0.5, "d")
 
 
 def test_clips_are_in_the_order_of_the_index(recordings: pd.DataFrame) -> None:
     rows = [*reversed(GOOD), ("a", 2, "no_video"), ("b", 2, "imu_gap")]
-    windows = window_table(rows, recordings)
-    clips = merge_clips(recordings, windows)
+    windows = candidate_table(rows, recordings)
+    clips = merge_candidates(recordings, windows)
     assert [*zip(clips["recording"], clips["window"], strict=True)] == [
         *(
             ("b", 0),
@@ -118,11 +118,11 @@ def test_clips_are_in_the_order_of_the_index(recordings: pd.DataFrame) -> None:
         )
     ]
     assert clips.loc[~clips["paired"], ["recording", "window"]].to_numpy().tolist() == [["a", 2]]
-    assert len(pairs_of(windows)) == clips["paired"].sum() == 10
+    assert len(kept_pairs(windows)) == len(pairs_of(clips)) == 10
 
 
 def imu_only(rows: list[tuple[str, int, str]], recordings: pd.DataFrame) -> pd.DataFrame:
-    return window_table(rows, recordings).assign(n_frames=0)
+    return candidate_table(rows, recordings).assign(n_frames=0)
 
 
 def test_without_video_windows_are_counted_and_none_is_a_pair(recordings: pd.DataFrame) -> None:
@@ -136,10 +136,10 @@ def test_without_video_windows_are_counted_and_none_is_a_pair(recordings: pd.Dat
     assert quality.loc[quality["window"] >= 0, ["recording", "reason"]].to_numpy().tolist() == [
         ["a", "imu_gap"]
     ]
-    clips = merge_clips(recordings, windows)
+    clips = merge_candidates(recordings, windows)
     assert len(clips) == 8
     assert not clips["paired"].any()
-    assert pairs_of(windows).empty
+    assert kept_pairs(windows).empty
     with pytest.raises(QualityError, match="20% of the recordings of d yield no window"):
         check_quality(quality, 0.1, "d")
     with pytest.raises(QualityError, match="no window of d is left in split test"):
@@ -159,7 +159,7 @@ def test_without_video_val_may_lack_classes_or_be_missing_but_train_may_not(reco
 def test_nothing_is_extracted_without_video(tmp_path: Path) -> None:
     settings = DatasetSettings(layout="ego4d", root="x", video=None)
     with pytest.raises(ValueError, match="no video to extract"):
-        extract_shard([], tmp_path / "video", settings, threads=1)
+        extract_shard([], tmp_path / "video", tmp_path / "video.parquet", settings, threads=1)
     assert not (tmp_path / "video").exists()
 
 
@@ -168,7 +168,7 @@ def test_the_written_report_holds_no_formula_and_no_control_character(tmp_path: 
     recordings = indexed(("=1+1", "train", "@x"), ("b\x1b[2J", "train", "-1+2"))
     rows = [(name, window, "") for name in recordings["recording"] for window in (-1, 0)]
     write_table(recordings, tmp_path / "recordings.parquet")
-    write_table(window_table(rows, recordings).assign(detail="\x1b]0;t\x07"), tmp_path / "0.parquet")
+    write_table(candidate_table(rows, recordings).assign(detail="\x1b]0;t\x07"), tmp_path / "0.parquet")
     snakemake = SimpleNamespace(
         log=[str(tmp_path / "log")],
         input=SimpleNamespace(recordings=tmp_path / "recordings.parquet", shards=[tmp_path / "0.parquet"]),

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.support.tables import clip_table, write_windows
+from tests.support.tables import window_table, write_windows
 
 from comodo.config import ExperimentSettings, StudentSettings
 from comodo.distill import experiment
@@ -22,7 +22,7 @@ from comodo.errors import StoreError
 from comodo.objectives.targets import TeacherTargets
 
 N = 24
-CLIPS = clip_table(
+CLIPS = window_table(
     {f"r{n}": 1 for n in range(N)},
     label=[f"class {n % 2}" for n in range(N)],
     split=[("train", "val", "test")[n * 3 // N] for n in range(N)],
@@ -42,7 +42,7 @@ def distil(folder: Path, clips: pd.DataFrame = CLIPS) -> None:
         settings=ExperimentSettings(dataset="d", teacher="t", student="s", **sizes),
         student_settings=StudentSettings(architecture="dlinear"),
         seed=0,
-        clips=clips,
+        windows=clips,
         imu=[folder / "imu.h5"],
         store=folder / "store.h5",
         anchors=folder / "anchors.h5",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.support.students import FRESH
-from tests.support.tables import clip_table, write_windows
+from tests.support.tables import window_table, write_windows
 
 from comodo.config import ExperimentSettings, StudentSettings
 from comodo.distill import experiment
@@ -21,7 +21,7 @@ from comodo.models.distilled import load_distilled
 from comodo.objectives import OBJECTIVES
 
 N = 24
-CLIPS = clip_table(
+CLIPS = window_table(
     {f"r{n}": 1 for n in range(N)},
     label=[f"class {n % 2}" for n in range(N)],
     split=["train"] * 12 + ["val"] * 6 + ["test"] * 6,
@@ -58,7 +58,7 @@ def distil(inputs: Path, folder: Path, family: str, objective: str) -> None:
         settings=settings,
         student_settings=StudentSettings(architecture=family, architecture_config=FRESH[family]),
         seed=0,
-        clips=CLIPS,
+        windows=CLIPS,
         imu=[inputs / "imu.h5"],
         store=inputs / "store.h5" if taught else None,
         anchors=inputs / "anchors.h5" if taught else None,

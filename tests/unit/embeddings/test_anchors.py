@@ -5,7 +5,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from tests.support.tables import clip_table
+from tests.support.tables import window_table
 
 from comodo.embeddings.anchors import anchor_members, select_anchors
 from comodo.embeddings.ranking import nearest_anchor, unit
@@ -13,7 +13,7 @@ from comodo.embeddings.store import write_store
 
 
 def store(path: Path, splits: list[str], labels: list[str], embeddings: list[list[float]]) -> Path:
-    clips = clip_table({"r": len(splits)}, label=labels, split=splits)
+    clips = window_table({"r": len(splits)}, label=labels, split=splits)
     write_store(path, clips, len(embeddings[0]), [np.array(embeddings, np.float32)], {"model": "m"})
     return path
 

@@ -16,7 +16,7 @@ import torch
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from tests.support.checkpoints import write_dinov2, write_vjepa2
-from tests.support.tables import window_table
+from tests.support.tables import candidate_table
 
 from comodo.clips.windows import frame_indices
 from comodo.config import TeacherSettings
@@ -54,7 +54,7 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def clips() -> pd.DataFrame:
     """Every window of each video, and what is no pair: a recording's own row, a window that the IMU lacks."""
     frames = {"first_frame": lambda rows: rows["window"] * CLIP_FRAMES, "n_frames": CLIP_FRAMES}
-    table = window_table({"x": 1, **dict.fromkeys(SPLITS, WINDOWS)}, **frames)
+    table = candidate_table({"x": 1, **dict.fromkeys(SPLITS, WINDOWS)}, **frames)
     table["split"] = table["recording"].replace("x", "train")
     table.loc[0, ["clip", "window", "reason"]] = ["x#-0001", -1, "video_empty"]
     table.loc[3, "reason"] = "imu_gap"

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from tests.support.tables import clip_table
+from tests.support.tables import window_table
 
 from comodo.embeddings.store import (
     clips_digest,
@@ -40,7 +40,7 @@ def write(path: Path, clips: pd.DataFrame, made_by: dict[str, object] = MADE_BY)
 
 
 def test_store_gives_back_what_it_got(tmp_path: Path) -> None:
-    clips = clip_table({"a": 3, "b": 2})
+    clips = window_table({"a": 3, "b": 2})
     whole = embeddings_of(clips)
     write_store(tmp_path / "s.h5", clips, 4, [whole[:2], whole[2:]], MADE_BY)
     with open_store(tmp_path / "s.h5", expected=clips) as file:
@@ -51,7 +51,7 @@ def test_store_gives_back_what_it_got(tmp_path: Path) -> None:
 
 
 def test_the_map_is_the_array(tmp_path: Path) -> None:
-    clips = clip_table({"a": 3, "b": 2})
+    clips = window_table({"a": 3, "b": 2})
     with open_store(write(tmp_path / "s.h5", clips)) as file:
         rows = mapped(file)
         np.testing.assert_array_equal(rows[[4, 0, 4]], embeddings_of(clips)[[4, 0, 4]])
@@ -59,7 +59,7 @@ def test_the_map_is_the_array(tmp_path: Path) -> None:
 
 
 def test_the_map_is_of_the_open_file_and_goes_with_its_rows(tmp_path: Path) -> None:
-    clips = clip_table({"a": 3, "b": 2})
+    clips = window_table({"a": 3, "b": 2})
     path = write(tmp_path / "s.h5", clips)
     with open_store(path) as file:
         path.rename(tmp_path / "elsewhere.h5")
@@ -80,7 +80,7 @@ def test_an_array_in_pieces_is_not_mapped(tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", [4, 6])
 def test_wrong_number_of_rows_is_refused(tmp_path: Path, rows: int) -> None:
     with pytest.raises(StoreError, match="5 clips"):
-        write_store(tmp_path / "s.h5", clip_table({"a": 5}), 4, [np.ones((rows, 4), np.float32)], MADE_BY)
+        write_store(tmp_path / "s.h5", window_table({"a": 5}), 4, [np.ones((rows, 4), np.float32)], MADE_BY)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -88,7 +88,7 @@ def test_not_finite_is_refused_by_clip(tmp_path: Path) -> None:
     batch = np.ones((3, 4), np.float32)
     batch[1, 2] = np.nan
     with pytest.raises(StoreError, match="a#00001 is not finite"):
-        write_store(tmp_path / "s.h5", clip_table({"a": 3}), 4, [batch], MADE_BY)
+        write_store(tmp_path / "s.h5", window_table({"a": 3}), 4, [batch], MADE_BY)
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_not_finite_is_refused_by_clip(tmp_path: Path) -> None:
     ],
 )
 def test_store_of_another_clip_table_is_refused(tmp_path: Path, change: dict[str, object]) -> None:
-    clips = clip_table({"a": 3})
+    clips = window_table({"a": 3})
     path = write(tmp_path / "s.h5", clips)
     other = clips.assign(**change)
     assert clips_digest(other) != clips_digest(clips)
@@ -114,7 +114,7 @@ def test_store_of_another_clip_table_is_refused(tmp_path: Path, change: dict[str
 
 @pytest.mark.parametrize("damage", ["truncated", "text", "empty"])
 def test_broken_store_is_refused_by_name(tmp_path: Path, damage: str) -> None:
-    path = write(tmp_path / "s.h5", clip_table({"a": 3}))
+    path = write(tmp_path / "s.h5", window_table({"a": 3}))
     content = {"truncated": path.read_bytes()[:-200], "text": b"not hdf5", "empty": b""}[damage]
     path.write_bytes(content)
     with pytest.raises(DamageError, match=r"s\.h5 is damaged or not whole"), open_store(path):
@@ -122,7 +122,7 @@ def test_broken_store_is_refused_by_name(tmp_path: Path, damage: str) -> None:
 
 
 def test_merge_puts_rows_in_the_order_of_the_table(tmp_path: Path) -> None:
-    clips = clip_table({"a": 3, "b": 2, "c": 4, "d": 1})
+    clips = window_table({"a": 3, "b": 2, "c": 4, "d": 1})
     recording = clips["clip"].str[0]
     shards = [
         write(tmp_path / f"{number}.h5", clips[recording.isin(list(own))])
@@ -136,13 +136,13 @@ def test_merge_puts_rows_in_the_order_of_the_table(tmp_path: Path) -> None:
 
 
 def test_merge_refuses_missing_foreign_and_mixed(tmp_path: Path) -> None:
-    clips = clip_table({"a": 2, "b": 2})
+    clips = window_table({"a": 2, "b": 2})
     a, b = clips[:2], clips[2:]
     first = write(tmp_path / "a.h5", a)
     with pytest.raises(StoreError, match="2 of 4 clips"):
         merge_stores(tmp_path / "w.h5", [first], clips)
     with pytest.raises(StoreError, match="not in the clip table"):
-        merge_stores(tmp_path / "w.h5", [first, write(tmp_path / "x.h5", clip_table({"x": 2}))], clips)
+        merge_stores(tmp_path / "w.h5", [first, write(tmp_path / "x.h5", window_table({"x": 2}))], clips)
     with pytest.raises(StoreError, match="another teacher"):
         merge_stores(tmp_path / "w.h5", [first, write(tmp_path / "b.h5", b, {"model": "other"})], clips)
     assert not (tmp_path / "w.h5").exists()
@@ -150,7 +150,7 @@ def test_merge_refuses_missing_foreign_and_mixed(tmp_path: Path) -> None:
 
 def test_store_opens_where_a_lock_cannot_be_had(tmp_path: Path) -> None:
     """As on NFS and Lustre without locks; HDF5 by itself asks for one."""
-    path = write(tmp_path / "s.h5", clip_table({"a": 3}))
+    path = write(tmp_path / "s.h5", window_table({"a": 3}))
     script = """
 import sys
 from comodo.embeddings.store import open_store
@@ -167,7 +167,7 @@ with open_store(sys.argv[1]) as file:
 
 def test_many_processes_read_one_store(tmp_path: Path) -> None:
     """All of them have it open at once."""
-    path = write(tmp_path / "s.h5", clip_table({"a": 3}))
+    path = write(tmp_path / "s.h5", window_table({"a": 3}))
     script = """
 import sys
 from comodo.embeddings.store import open_store

@@ -14,6 +14,7 @@ from comodo.errors import LayoutError
 from comodo.layouts.opening import open_layout
 from comodo.recordings.imu_shard import preprocess_shard
 from comodo.recordings.small_video import extract_shard
+from comodo.storage.artefacts import read_table
 
 
 def test_paths_in_takes_json_are_read_and_never_written(tmp_path: Path) -> None:
@@ -26,9 +27,9 @@ def test_paths_in_takes_json_are_read_and_never_written(tmp_path: Path) -> None:
     )
     recordings = open_layout("x", settings).recordings()
     out = tmp_path / "results"
-    table = extract_shard(recordings, out / "video", settings, 1)
+    extract_shard(recordings, out / "video", out / "video.parquet", settings, 1)
     preprocess_shard("x", settings, recordings, out / "imu.h5")
-    assert set(table["reason"]) == {"video_missing_file"}
+    assert set(read_table(out / "video.parquet")["reason"]) == {"video_missing_file"}
     with h5py.File(out / "imu.h5") as file:
         assert sorted(file) == ["%2E.%2F..%2Fup", "b", "c", "d"]
     assert {path.name for path in tmp_path.iterdir()} == {"raw", "results"}

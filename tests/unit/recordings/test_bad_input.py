@@ -19,7 +19,7 @@ from tests.support.writers import (
 
 from comodo.clips.pairing import pair_shard
 from comodo.clips.quality import report_quality
-from comodo.clips.tables import pairs_of
+from comodo.clips.tables import kept_pairs
 from comodo.config import DatasetSettings
 from comodo.layouts.opening import open_layout
 from comodo.layouts.types import Recording
@@ -129,13 +129,12 @@ BAD: dict[str, tuple[Spoil, str, list[int]]] = {
 def prepare(root: Path, settings: DatasetSettings, shown: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Quality report and pairs."""
     recordings: list[Recording] = open_layout("x", settings).recordings()
-    table = extract_shard(recordings, shown / "video", settings, threads=1)
-    table.to_parquet(shown / "video.parquet")
+    extract_shard(recordings, shown / "video", shown / "video.parquet", settings, threads=1)
     preprocess_shard("x", settings, recordings, shown / "imu.h5")
     windows = pair_shard(recordings, 0, shown / "video.parquet", shown / "imu.h5", settings)
     quality = report_quality(index_recordings(recordings, 1), windows)
-    assert len(pairs_of(windows)) == quality["pairs"].sum()
-    return quality[quality["window"] < 0].set_index("recording"), pairs_of(windows)
+    assert len(kept_pairs(windows)) == quality["pairs"].sum()
+    return quality[quality["window"] < 0].set_index("recording"), kept_pairs(windows)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.support.tables import clip_table
+from tests.support.tables import window_table
 
 from comodo.embeddings.anchors import select_anchors
 from comodo.embeddings.store import merge_stores, open_store, write_store
@@ -24,7 +24,7 @@ from comodo.recordings.signal import ImuSignal
 from comodo.storage.artefacts import CHECKED, check_sums, open_hdf5, read_table, write_sums, write_table
 
 VALUES = np.random.default_rng(0).standard_normal((500, 64)).astype(np.float32)
-CLIPS = clip_table({f"r{k}": 5 for k in range(100)}, label=[f"class {n % 7}" for n in range(500)])
+CLIPS = window_table({f"r{k}": 5 for k in range(100)}, label=[f"class {n % 7}" for n in range(500)])
 
 
 def write_array(path: Path) -> None:

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 from tests.support.project import STUDENT
-from tests.support.tables import clip_table
+from tests.support.tables import window_table
 from tests.support.writers import write_video
 
 from comodo.config import DatasetSettings, StudentSettings
@@ -40,7 +40,7 @@ from comodo.storage.files import atomic, write_json
 RANDOM = np.random.default_rng(0)
 N = 600
 EMBEDDINGS = RANDOM.standard_normal((N, 32)).astype(np.float32)
-CLIPS = clip_table(
+CLIPS = window_table(
     {f"r{k}": 5 for k in range(N // 5)},
     label=[f"class {n % 3}" for n in range(N)],
     split=[("train", "val", "test")[n * 3 // N] for n in range(N)],
@@ -71,10 +71,8 @@ def clips_folder(made: Any, path: Path) -> None:
     settings = DatasetSettings.model_validate(
         {"layout": "table", "root": "x", "table": "t", "video": {"size": 64}}
     )
-    with atomic(path) as folder:
-        extract_shard(
-            [Recording(f"r{k}", "train", "x", made.video, made.video) for k in range(2)], folder, settings, 1
-        )
+    recordings = [Recording(f"r{k}", "train", "x", made.video, made.video) for k in range(2)]
+    extract_shard(recordings, path, made.video.with_name("clips.parquet"), settings, 1)
 
 
 def student_folder(made: Any, path: Path) -> None:
