@@ -59,6 +59,22 @@ def test_how_a_teacher_looks_at_clips_leaves_its_weights_alone(
     assert "make_teacher" not in plan
 
 
+def test_a_smaller_batch_encodes_nothing_again(finished: Project, config: dict[str, Any]) -> None:
+    config["teachers"]["small"] = {**TEACHER, "batch_size": 3}
+    assert finished.plan(config) == {}
+
+
+def test_the_target_embedded_includes_the_dataset_that_is_trained_on(
+    finished: Project, config: dict[str, Any]
+) -> None:
+    config["datasets"]["away"] = {**config["datasets"]["tiny"], "root": "dataset/away"}
+    config["defaults"]["dataset"] = "away"
+    config["defaults"]["eval_datasets"] = ["tiny"]
+    plan = finished.plan(config, "embedded")
+    assert plan["encode_video"] == 2  # the shards of `away`; those of `tiny` are there
+    assert plan["select_anchors"] == 1
+
+
 def test_experiments_with_one_teacher_share_its_store(finished: Project, config: dict[str, Any]) -> None:
     config["students"]["other"] = {**STUDENT, "reduction": "mean"}
     config["experiments"]["second"] = {"student": "other", "teacher_temperature": 0.2}

@@ -11,9 +11,10 @@ import pandas as pd
 import pytest
 
 from comodo.config import load
-from comodo.embeddings.store import open_store, read_made_by
+from comodo.embeddings.store import open_store
 from comodo.report.tables import COLUMNS
 from tests.support.project import Project, tiny_config
+from tests.support.stores import read_made_by
 
 pytestmark = pytest.mark.workflow
 

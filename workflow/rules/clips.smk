@@ -14,8 +14,6 @@ rule pair_clips:
     benchmark:
         "results/benchmarks/pair_clips/{dataset}-{shard}.tsv"
     priority: 10
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -54,8 +52,6 @@ rule report_quality:
     benchmark:
         "results/benchmarks/report_quality/{dataset}.tsv"
     priority: 10
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -80,8 +76,6 @@ rule merge_clips:
     benchmark:
         "results/benchmarks/merge_clips/{dataset}.tsv"
     priority: 10
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -19,7 +19,7 @@ except ConfigError as error:
 EXPERIMENTS = CONFIG.experiments
 SETTINGS = {name: CONFIG.used_settings(name) for name in EXPERIMENTS}  # what the students depend on
 EVALUATIONS = [(e, d) for e in EXPERIMENTS for d in CONFIG.evaluated_on(e)]
-ENCODED = sorted({(d, SETTINGS[e]["teacher"]) for e, d in EVALUATIONS if "anchors" in CONFIG.protocols(e, d)})
+ENCODED = CONFIG.encoded()
 DATASETS = sorted({e.dataset for e in EXPERIMENTS.values()} | {d for _, d in EVALUATIONS})
 
 

@@ -14,8 +14,6 @@ rule distill:
         "results/logs/distill/{experiment}-seed{seed}.log",
     benchmark:
         "results/benchmarks/distill/{experiment}-seed{seed}.tsv"
-    conda:
-        "../../environment.yml"
     threads: 4
     resources:
         mem_mb=4000,

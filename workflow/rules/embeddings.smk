@@ -12,8 +12,6 @@ rule encode_video:
         "results/logs/encode_video/{dataset}-{teacher}-{shard}.log",
     benchmark:
         "results/benchmarks/encode_video/{dataset}-{teacher}-{shard}.tsv"
-    conda:
-        "../../environment.yml"
     threads: 8  # at most: they decode ahead of the teacher
     resources:
         mem_mb=4000,
@@ -21,7 +19,9 @@ rule encode_video:
         gpu=1,
     params:
         version=VERSIONS["encode_video"],
-        settings=lambda wildcards: teacher_of(wildcards).model_dump(mode="json", exclude={"pretraining"}),
+        settings=lambda wildcards: teacher_of(wildcards).embedding_settings(),
+        # a function of `input` is no rerun trigger: embeddings do not depend on the batch size
+        batch_size=lambda wildcards, input: teacher_of(wildcards).batch_size,
         checkpoint=lambda wildcards: folder_state(teacher_of(wildcards).checkpoint),
     message:
         "Encoding {wildcards.dataset}, shard {wildcards.shard}, with {wildcards.teacher}"
@@ -39,8 +39,6 @@ rule merge_embeddings:
         "results/logs/merge_embeddings/{dataset}-{teacher}.log",
     benchmark:
         "results/benchmarks/merge_embeddings/{dataset}-{teacher}.tsv"
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
@@ -62,8 +60,6 @@ rule select_anchors:
         "results/logs/select_anchors/{dataset}-{teacher}.log",
     benchmark:
         "results/benchmarks/select_anchors/{dataset}-{teacher}.tsv"
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,

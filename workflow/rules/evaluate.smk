@@ -14,8 +14,6 @@ rule extract_features:
         "results/logs/extract_features/{experiment}-seed{seed}-{dataset}.log",
     benchmark:
         "results/benchmarks/extract_features/{experiment}-seed{seed}-{dataset}.tsv"
-    conda:
-        "../../environment.yml"
     threads: 4
     resources:
         mem_mb=4000,
@@ -40,8 +38,6 @@ rule extract_teacher_features:
         "results/logs/extract_teacher_features/{dataset}-{teacher}.log",
     benchmark:
         "results/benchmarks/extract_teacher_features/{dataset}-{teacher}.tsv"
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -63,8 +59,6 @@ rule evaluate_anchors:
         "results/logs/evaluate_anchors/{run}.log",
     benchmark:
         "results/benchmarks/evaluate_anchors/{run}.tsv"
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -86,8 +80,6 @@ rule evaluate_head:
         "results/logs/evaluate_head/{experiment}/{run}.log",
     benchmark:
         "results/benchmarks/evaluate_head/{experiment}/{run}.tsv"
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,
@@ -110,8 +102,6 @@ rule evaluate_svm:
         "results/logs/evaluate_svm/{run}.log",
     benchmark:
         "results/benchmarks/evaluate_svm/{run}.tsv"
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=6000,

@@ -11,8 +11,6 @@ rule index_recordings:
     benchmark:
         "results/benchmarks/index_recordings/{dataset}.tsv"
     priority: 10
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=500,
@@ -38,8 +36,6 @@ rule extract_clips:
     benchmark:
         "results/benchmarks/extract_clips/{dataset}-{shard}.tsv"
     priority: 10
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1500,
@@ -64,8 +60,6 @@ rule preprocess_imu:
     benchmark:
         "results/benchmarks/preprocess_imu/{dataset}-{shard}.tsv"
     priority: 10
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=2000,

@@ -8,8 +8,6 @@ rule simulate:
         "results/logs/simulate/{dataset}.log",
     benchmark:
         "results/benchmarks/simulate/{dataset}.tsv"
-    conda:
-        "../../environment.yml"
     threads: 2
     resources:
         mem_mb=2000,
@@ -30,8 +28,6 @@ rule make_teacher:
         "results/logs/make_teacher/{teacher}.log",
     benchmark:
         "results/benchmarks/make_teacher/{teacher}.tsv"
-    conda:
-        "../../environment.yml"
     threads: 2
     resources:
         mem_mb=3000,

@@ -22,8 +22,6 @@ rule fetch_splits:
     wildcard_constraints:
         published=one_of(name for name, _ in PUBLISHED.values()),
     localrule: True
-    conda:
-        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=200,

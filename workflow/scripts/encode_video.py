@@ -12,6 +12,7 @@ with job_log(snakemake.log[0]):
         candidates=read_table(snakemake.input.clips),
         video=Path(snakemake.input.video),
         settings=TeacherSettings.model_validate(snakemake.params.settings),
+        batch_size=snakemake.params.batch_size,
         made=optional_path(snakemake.input.teacher),
         store=Path(snakemake.output.store),
         threads=snakemake.threads,

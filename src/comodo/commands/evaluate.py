@@ -27,8 +27,7 @@ def main(arguments: Sequence[str]) -> int:
         )
     figures = run_experiment(experiment_config(options), ["evaluate", *arguments], options)
     if figures is not None:
-        linear = options.model_path and linear_head(Path(options.model_path))
-        category = "IMU2CLIP&L2" if linear else "COMODO"
+        category = published_category(options.model_path)
         add_result(
             options.imu_ckpt, options.dataset_path, options.model_path, category, figures, options.scoring
         )
@@ -68,12 +67,20 @@ def experiment_config(options: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-def linear_head(student: Path) -> bool:
-    """Whether a student was trained by InfoNCE or L2, whose projection is linear; COMODO's is an MLP."""
-    from safetensors import safe_open
+def published_category(model_path: str) -> str:
+    """Return the heading of the published result file that a student belongs under; "" is a frozen one."""
+    from comodo.models.distilled import has_linear_head, saved_objective
+    from comodo.report.published import BASELINE_CATEGORY, CATEGORIES, COMODO_CATEGORY
 
-    head = student / "student_projection.safetensors"
-    if not head.is_file():
-        return False
-    with safe_open(head, "np") as weights:
-        return "weight" in set(weights.keys())
+    if not model_path or not (Path(model_path) / "comodo.json").is_file():
+        return COMODO_CATEGORY
+    objective = saved_objective(Path(model_path))
+    if objective is not None:
+        return CATEGORIES.get(objective, COMODO_CATEGORY)
+    if not has_linear_head(Path(model_path)):
+        return COMODO_CATEGORY
+    print(
+        f"note: {model_path} does not say by which objective it was trained (an older version); its head is linear, "
+        f"so it is filed under {BASELINE_CATEGORY}"
+    )
+    return BASELINE_CATEGORY

@@ -47,9 +47,7 @@ class TeacherSettings(ModelSettings):
     pretraining: PretrainingSettings | None = Field(
         None, description="train the fresh weights on a simulated world"
     )
-    batch_size: int = Field(
-        32, ge=1, description="clips encoded at once; halved by itself where the GPU has no room"
-    )
+    batch_size: int = Field(32, ge=1, description="clips encoded at once; halved where the GPU has no room")
     precision: Precision = Field(
         "float32", description="bfloat16 (autocast) is about twice as fast where the hardware has it"
     )
@@ -63,6 +61,15 @@ class TeacherSettings(ModelSettings):
         le=1,
         description="share of train clips seen mirrored (published: 0.5, drawn anew each run)",
     )
+
+    def embedding_settings(self) -> dict[str, Any]:
+        """Return the settings that embeddings depend on, as plain values.
+
+        `batch_size` is always the default: embeddings do not depend on it, but stores of the first version were made
+        with it among the params, and another text of the params would encode everything again.
+        """
+        usual = self.model_copy(update={"batch_size": type(self).model_fields["batch_size"].default})
+        return usual.model_dump(mode="json", exclude={"pretraining"})
 
     @model_validator(mode="after")
     def _fresh(self) -> TeacherSettings:

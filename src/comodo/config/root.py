@@ -109,6 +109,19 @@ class Config(Block):
         settings = self.experiments[experiment]
         return settings.eval_datasets or (settings.dataset,)
 
+    def encoded(self) -> list[tuple[str, str]]:
+        """Return every (dataset, teacher) that is encoded: those trained on, and those evaluated with a teacher."""
+        return sorted(
+            {
+                (dataset, experiment.teacher)
+                for name, experiment in self.experiments.items()
+                for dataset in (experiment.dataset, *self.evaluated_on(name))
+                if experiment.teacher is not None
+                and experiment.sees_video
+                and self.datasets[dataset].video is not None
+            }
+        )
+
     def protocols(self, experiment: str, dataset: str) -> tuple[str, ...]:
         """How an experiment is measured on a dataset: `svm`, `anchors` (zero-shot), `head` (its own classifier)."""
         settings = self.experiments[experiment]

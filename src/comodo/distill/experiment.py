@@ -81,7 +81,7 @@ def distill(
             run = Run(seed=seed, device=device, state_dir=state, made_from=made_from, on_epoch=validate)
             imu_windows = ImuWindows(lesson.train, imu)
             rows = [dict(row) for row in train_distillation(student, lesson, imu_windows, settings, run)]
-    save_distilled(folder, student, lesson.heads, lesson.classes)
+    save_distilled(folder, student, lesson.heads, lesson.classes, settings.objective)
     write_json(rows, history)
     shutil.rmtree(state, ignore_errors=True)
 

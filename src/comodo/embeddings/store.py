@@ -125,12 +125,6 @@ def read_embeddings(file: h5py.File, rows: NDArray[np.int64]) -> NDArray[np.floa
     return np.concatenate([mapped(file)[block] for block in blocks])
 
 
-def read_made_by(file: h5py.File) -> dict[str, Any]:
-    """What made a store: teacher, revision, preprocessing, window rule."""
-    made_by: dict[str, Any] = json.loads(file.attrs["made_by"])
-    return made_by
-
-
 def read_rows(file: h5py.File) -> pd.DataFrame:
     """The columns clip, label, split of a store, in its order."""
     return pd.DataFrame({column: file[column].asstr()[:] for column in TEXT_COLUMNS})

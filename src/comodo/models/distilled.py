@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from comodo.models.heads import ProjectionHead
 from comodo.models.student import Student
-from comodo.models.students import load_student, save_student
+from comodo.models.students import OWN_FILE, load_student, save_student
 from comodo.storage.artefacts import write_sums
 from comodo.storage.files import atomic
 
@@ -32,11 +33,19 @@ class Distilled:
 
 
 def save_distilled(
-    folder: Path, student: Student, heads: Mapping[str, nn.Module], classes: Sequence[str] = ()
+    folder: Path, student: Student, heads: Mapping[str, nn.Module], classes: Sequence[str], objective: str
 ) -> None:
-    """Write a student and the heads it was trained with, as one folder; a head without weights leaves no file."""
+    """Write a student and the heads it was trained with, as one folder; a head without weights leaves no file.
+
+    Args:
+        folder: receives what `load_distilled` and `load_student` read.
+        student: the trained student.
+        heads: by their roles (`HEADS`).
+        classes: of the classifier; empty without one.
+        objective: what the student was trained by, a name in the config.
+    """
     with atomic(folder) as partial:
-        save_student(student.cpu(), partial)
+        save_student(student.cpu(), partial, objective=objective)
         for name, head in heads.items():
             weights = {key: value.cpu().contiguous() for key, value in head.state_dict().items()}
             if weights:
@@ -68,3 +77,21 @@ def _load_head(path: Path) -> nn.Module:
         head = ProjectionHead(*sizes)
     head.load_state_dict(weights)
     return head
+
+
+def saved_objective(folder: Path) -> str | None:
+    """Return the objective that a saved student was trained by; None for one of the first version, which lacks it."""
+    objective: str | None = json.loads((folder / OWN_FILE).read_text()).get("objective")
+    return objective
+
+
+def has_linear_head(folder: Path) -> bool:
+    """Return whether a saved student was trained with a linear projection alone: no MLP, none of the teacher.
+
+    The baselines InfoNCE and L2 are; COMODO only with `student_head: linear` and `projection: none`.
+    """
+    student, teacher = (folder / f"{HEADS[role]}.safetensors" for role in ("student", "teacher"))
+    if not student.is_file() or teacher.is_file():
+        return False
+    with safe_open(student, "np") as weights:
+        return "weight" in set(weights.keys())

@@ -118,11 +118,19 @@ def new_student(
         return FAMILIES[architecture].fresh(config, options).eval()
 
 
-def save_student(student: Student, folder: str | Path) -> None:
-    """Write a folder that `load_student` reads, and the family's own `from_pretrained` as well."""
+def save_student(student: Student, folder: str | Path, **about: str) -> None:
+    """Write a folder that `load_student` reads, and the family's own `from_pretrained` as well.
+
+    `about` goes into its comodo.json, beside family, reduction and channels.
+    """
     with atomic(folder) as partial:
         student.save(partial)
-        own = {"family": student.family, "reduction": student.reduction, "channels": student.channels}
+        own = {
+            "family": student.family,
+            "reduction": student.reduction,
+            "channels": student.channels,
+            **about,
+        }
         (partial / OWN_FILE).write_text(json.dumps(own, indent=2) + "\n")
 
 

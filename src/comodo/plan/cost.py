@@ -96,20 +96,6 @@ def epochs_of(windows: int, experiment: ExperimentSettings) -> list[tuple[int, i
     return epochs
 
 
-def stores(config: Config) -> list[tuple[str, str]]:
-    """Every dataset × teacher that an experiment learns from or is evaluated with; each is encoded once."""
-    return sorted(
-        {
-            (dataset, experiment.teacher)
-            for name, experiment in config.experiments.items()
-            for dataset in (experiment.dataset, *config.evaluated_on(name))
-            if experiment.teacher is not None
-            and experiment.sees_video
-            and config.datasets[dataset].video is not None
-        }
-    )
-
-
 def plan(config: Config, sizes: Sizes, rates: Rates) -> pd.DataFrame:
     """List what there is to do: a row per dataset × teacher to encode, then a row per experiment, all seeds together.
 
@@ -124,7 +110,7 @@ def plan(config: Config, sizes: Sizes, rates: Rates) -> pd.DataFrame:
         the counts are). A cell is missing where it has no meaning.
     """
     rows: list[dict[str, Any]] = []
-    for dataset, teacher in stores(config):
+    for dataset, teacher in config.encoded():
         settings, (size, estimated) = config.teachers[teacher], sizes[dataset]
         model, clips = rate_name(settings), round(size["pairs"].sum())
         seconds = clips * rates.per_item(f"encode {model}", settings.batch_size)
@@ -193,5 +179,5 @@ def measure_config(config: Config, budget_s: float) -> Rates:
         _, known, batch_size = students.get(rate_name(settings), (settings, set(), 0))
         largest = max(batch_size, experiment.batch_size)
         students[rate_name(settings)] = (settings, known | lengths, largest)
-    teachers = dict.fromkeys(teacher for _, teacher in stores(config))
+    teachers = dict.fromkeys(teacher for _, teacher in config.encoded())
     return measure([config.teachers[teacher] for teacher in teachers], students.values(), budget_s)

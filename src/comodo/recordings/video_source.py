@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,39 +18,6 @@ LONGEST_FREEZE_S = 0.5
 LONGEST_STILL_S = 3600.0
 MOST_PIXELS = 8192 * 8192  # of a frame; what a decoder takes for it the file's size does not tell
 _COVER = av.stream.Disposition.attached_pic
-
-
-@dataclass(frozen=True, slots=True)
-class VideoInfo:
-    """What the container says about a video."""
-
-    duration_s: float
-    width: int  # as displayed, rotation applied
-    height: int
-    fps: float  # mean rate; 0 where unknown
-    n_frames: int | None  # None where the container does not say
-
-
-def probe(path: Path) -> VideoInfo:
-    """Read what the container says; decodes one frame. Raises `VideoError`."""
-    with open_video(path) as container:
-        stream = video_stream(container, path)
-        try:
-            frame = next(container.decode(stream), None)
-        except av.error.FFmpegError as error:
-            raise VideoError("video_unreadable", f"{path}: {error.strerror}") from None
-        if frame is None:
-            raise VideoError("video_no_frames", f"{path}: no frame can be decoded")
-        sides = (frame.width, frame.height)
-        width, height = sides if frame.rotation % 180 == 0 else sides[::-1]
-        rate = stream.average_rate
-        return VideoInfo(
-            duration_s=declared_duration(container, stream) or 0.0,
-            width=width,
-            height=height,
-            fps=float(rate) if rate else 0.0,
-            n_frames=stream.frames or None,
-        )
 
 
 def open_video(path: Path) -> Any:

@@ -20,6 +20,10 @@ WHOLE: Final = {"queue_size": "Int64", "batch_size": "Int64", "epochs": "Int64"}
 TOLD: Final = ("queue_size", "batch_size", "learning_rate", "epochs")
 # What else a student depends on must be as published, that is the default: no row tells it.
 NAMED: Final = ("dataset", "teacher", "student", "objective", "schedule")
+COMODO_CATEGORY: Final = "COMODO"
+BASELINE_CATEGORY: Final = "IMU2CLIP&L2"
+CATEGORIES: Final = {"infonce": BASELINE_CATEGORY, "l2": BASELINE_CATEGORY}
+"""Heading of an objective in the published result file; `COMODO_CATEGORY` for the others."""
 SETTING: Final = ["eval_dataset", "student", "train_dataset", "teacher", "objective", *TOLD, "reduction"]
 SCORES: Final = ["top1", "top3", "top5"]
 COLUMNS: Final = [

@@ -9,7 +9,6 @@ import json
 import multiprocessing
 import os
 import shutil
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
@@ -124,13 +123,8 @@ def film(
     return render(trajectory, make_scene(FAMILIES[family], trajectory, rng), times, settings.size)
 
 
-def simulate_recordings(settings: SimulateSettings, stream: int = 0) -> Iterator[Simulated]:
-    """Recordings of a world, one by one, in memory."""
-    for take in takes(settings, stream):
-        yield _simulate(take, settings)
-
-
-def _simulate(take: Take, settings: SimulateSettings) -> Simulated:
+def simulate_recording(take: Take, settings: SimulateSettings) -> Simulated:
+    """Return one recording of a world, in memory."""
     subject, trajectory, rng = stage(take, settings)
     duration = settings.duration_s
     if take.recorded is not None:
@@ -194,7 +188,7 @@ def write_dataset(settings: SimulateSettings, root: Path, marker: Path, workers:
 
 def _write_recording(take: Take, settings: SimulateSettings, folder: Path) -> dict[str, object]:
     """Write one mp4 and one csv; return the recording's entry in ego4d.json."""
-    recording = _simulate(take, settings)
+    recording = simulate_recording(take, settings)
     write_video(folder / "full_scale" / f"{take.uid}.mp4", recording.frames, settings.fps)
     csv = folder / "imu" / f"{take.uid}.csv"
     if take.recorded is None:

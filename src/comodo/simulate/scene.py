@@ -13,7 +13,6 @@ from comodo.simulate.trajectory import Array, Trajectory
 TEXELS = 128  # side of a texture tile
 TEXELS_PER_M = 20.0  # finer than a pixel of the small frames sees at 2 m
 FIELD_OF_VIEW = np.deg2rad(90.0)
-SURFACES = 5  # walls across x, walls across y, floor, ceiling, table
 _CHUNK = 16  # frames drawn at once: small enough to stay in the processor's cache
 
 
@@ -50,7 +49,7 @@ FAMILIES = {
 class Scene:
     """One place: packed RGBA textures, and where its surfaces are."""
 
-    textures: NDArray[np.uint32]  # (SURFACES · TEXELS²,)
+    textures: NDArray[np.uint32]  # (5 · TEXELS²,): walls across x, walls across y, floor, ceiling, table
     low: Array  # (3,) corner of the room, m
     high: Array
     table: tuple[float, float, float, float] | None  # centre x, y, half side, height

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-import numpy as np
 import pytest
-from safetensors.numpy import save_file
+from tests.support.students import small_student
 from tests.support.writers import write_splits
+from torch import nn
 
-from comodo.commands.evaluate import experiment_config, linear_head, main, parser
+from comodo.commands.evaluate import experiment_config, main, parser, published_category
 from comodo.config import load
+from comodo.models.distilled import save_distilled
+from comodo.models.heads import new_head
 
 SPLITS = {"train": ["a\twalk", "b\trun"], "val": ["c\trun"], "test": ["d\twalk"]}
 
@@ -50,12 +53,47 @@ def test_weights_without_a_model_are_refused() -> None:
             main(["--model_path", path])
 
 
-def test_linear_heads_are_those_of_the_baselines(tmp_path: Path) -> None:
-    assert not linear_head(tmp_path)
-    weights = {"weight": np.zeros((2, 3), np.float32), "bias": np.zeros(2, np.float32)}
-    save_file(weights, tmp_path / "student_projection.safetensors")
-    assert linear_head(tmp_path)
-    save_file(
-        {f"0.{name}": array for name, array in weights.items()}, tmp_path / "student_projection.safetensors"
-    )
-    assert not linear_head(tmp_path)
+@pytest.mark.parametrize(
+    ("objective", "head", "category"),
+    [
+        ("comodo", "mlp", "COMODO"),
+        ("comodo", "linear", "COMODO"),
+        ("infonce", "linear", "IMU2CLIP&L2"),
+        ("l2", "linear", "IMU2CLIP&L2"),
+        ("supervised", "linear", "COMODO"),
+    ],
+)
+def test_a_student_is_filed_by_its_objective(
+    objective: str, head: str, category: str, tmp_path: Path
+) -> None:
+    save(tmp_path / "student", head, objective=objective)
+    assert published_category(str(tmp_path / "student")) == category
+
+
+@pytest.mark.parametrize(
+    ("head", "teacher", "category"),
+    [("mlp", "random", "COMODO"), ("linear", "random", "COMODO"), ("linear", "none", "IMU2CLIP&L2")],
+)
+def test_a_student_of_the_first_version_is_filed_by_its_heads(
+    head: str, teacher: str, category: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    save(tmp_path / "student", head, teacher)
+    own = json.loads((tmp_path / "student/comodo.json").read_text())
+    del own["objective"]
+    (tmp_path / "student/comodo.json").write_text(json.dumps(own))
+    assert published_category(str(tmp_path / "student")) == category
+    assert ("does not say by which objective" in capsys.readouterr().out) == (category != "COMODO")
+
+
+def test_frozen_students_are_filed_under_comodo() -> None:
+    assert published_category("") == "COMODO"
+
+
+def save(folder: Path, head: str, teacher: str = "none", objective: str = "comodo") -> None:
+    student = small_student("dlinear")
+    heads: dict[str, nn.Module] = {"student": nn.Linear(student.dim, 8), "teacher": nn.Identity()}
+    if head == "mlp":
+        heads["student"] = new_head(student.dim, 8, 8, seed=0, name="student")
+    if teacher == "random":
+        heads["teacher"] = new_head(16, 8, 8, seed=0, name="teacher")
+    save_distilled(folder, student, heads, [], objective)

@@ -16,12 +16,13 @@ import torch
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
 from tests.support.checkpoints import write_dinov2, write_vjepa2
+from tests.support.stores import read_made_by
 from tests.support.tables import candidate_table
 
 from comodo.clips.windows import frame_indices
 from comodo.config import TeacherSettings
 from comodo.embeddings.encode import encode_shard, is_mirrored
-from comodo.embeddings.store import open_store, read_made_by, read_rows
+from comodo.embeddings.store import open_store, read_rows
 from comodo.models.teachers import Teacher, load_teacher
 from comodo.recordings.small_video import read_frames
 
@@ -64,7 +65,8 @@ def clips() -> pd.DataFrame:
 def encode(clips: pd.DataFrame, video: Path, store: Path, **settings: object) -> NDArray[np.float32]:
     """Embeddings of a shard, its settings handed over as the rule `encode_video` does."""
     given = TeacherSettings.model_validate(settings).model_dump(mode="json", exclude={"pretraining"})
-    encode_shard(clips, video, TeacherSettings.model_validate(given), None, store, threads=1)
+    settings = TeacherSettings.model_validate(given)
+    encode_shard(clips, video, settings, settings.batch_size, None, store, threads=1)
     with open_store(store) as file:
         return np.asarray(file["embedding"])
 

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
+from tests.support.stores import read_made_by
 from tests.support.tables import window_table
 
 from comodo.embeddings.store import (
@@ -18,7 +19,6 @@ from comodo.embeddings.store import (
     mapped,
     merge_stores,
     open_store,
-    read_made_by,
     read_rows,
     write_store,
 )

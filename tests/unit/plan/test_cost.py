@@ -14,7 +14,7 @@ from comodo.commands.plan import main
 from comodo.config import Config, load
 from comodo.distill.schedule import shuffled_batches
 from comodo.layouts.split_files import read_split_files
-from comodo.plan.cost import PUBLISHED_SIZES, dataset_sizes, epochs_of, plan, stores
+from comodo.plan.cost import PUBLISHED_SIZES, dataset_sizes, epochs_of, plan
 from comodo.plan.rates import REPEATS, Rates, ramp, rate_name
 from comodo.plan.text import as_text
 from comodo.recordings.published_splits import PUBLISHED
@@ -168,7 +168,7 @@ def test_published_sizes_are_those_of_the_split_files(reference_splits: Path) ->
 def test_paper_is_planned_without_any_data(tmp_path: Path) -> None:
     config = load(yaml.safe_load((ROOT / "config/paper.yaml").read_text()))
     encodes = [(d, t) for d in ("ego4d", "egoexo4d", "uestc") for t in ("timesformer", "videomae")]
-    assert stores(config) == encodes
+    assert config.encoded() == encodes
     unknown = Rates(device="none")
     table = plan(config, dataset_sizes(config, tmp_path), unknown)
     assert len(table) == len(encodes) + len(config.experiments)

@@ -7,11 +7,12 @@ import av
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
+from tests.support.world import simulate_recordings
 
 from comodo.config import DatasetSettings, SimulateSettings
 from comodo.layouts.opening import open_layout
 from comodo.simulate import dataset
-from comodo.simulate.dataset import IMU_COLUMNS, simulate_recordings, takes, write_dataset, write_imu_csv
+from comodo.simulate.dataset import IMU_COLUMNS, takes, write_dataset, write_imu_csv
 from comodo.simulate.sensors import Imu
 
 WORLD = SimulateSettings(

@@ -6,15 +6,15 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from comodo.simulate.scene import FAMILIES, SURFACES, TEXELS, Scene, make_scene, render
+from comodo.simulate.scene import FAMILIES, TEXELS, Scene, make_scene, render
 from comodo.simulate.trajectory import ACTIVITIES, Trajectory, make_subject, simulate_trajectory
 
-X_WALL, Y_WALL, FLOOR, CEILING, TABLE = range(SURFACES)
+SURFACES = X_WALL, Y_WALL, FLOOR, CEILING, TABLE = range(5)
 
 
 def room(table: tuple[float, float, float, float] | None = None) -> Scene:
     """A room 8 × 8 × 4 m whose surfaces show their number as brightness."""
-    shade = np.repeat(np.arange(SURFACES, dtype=np.uint32), TEXELS**2)
+    shade = np.repeat(np.arange(len(SURFACES), dtype=np.uint32), TEXELS**2)
     textures = shade | (shade << 8) | (shade << 16) | np.uint32(255 << 24)
     return Scene(textures.astype(np.uint32), np.array([-4.0, -4.0, 0.0]), np.array([4.0, 4.0, 4.0]), table)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
+from tests.support.world import simulate_recordings
 
 from comodo.clips.windows import frame_indices
 from comodo.config import PretrainingSettings, SimulateSettings, TeacherSettings
 from comodo.models.teachers import load_teacher
-from comodo.simulate.dataset import simulate_recordings
 from comodo.simulate.teacher import STREAM, _fresh, _train, pretrain_teacher, render_clips
 
 ARCHITECTURE = {
