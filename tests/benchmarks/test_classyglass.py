@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from benchmarks.learning import classyglass
-from benchmarks.learning.classyglass import BACKWARD, FORWARD, convert, cut, mount, read_recording
 from numpy.testing import assert_allclose
 
+from benchmarks.learning import classyglass
+from benchmarks.learning.classyglass import BACKWARD, FORWARD, convert, cut, mount, read_recording
 from comodo.config import SimulateSettings
 from comodo.simulate.dataset import read_recorded, takes
 from comodo.simulate.sensors import Imu

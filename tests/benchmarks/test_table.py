@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 import yaml
-from benchmarks.learning import table
 
+from benchmarks.learning import table
 from comodo.config import load
 from comodo.evaluate.results import Result, Scores, write_scores
 

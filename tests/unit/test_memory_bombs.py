@@ -14,10 +14,10 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from tests.support.writers import write_splits, write_video
 
 from comodo.recordings.small_video import extract
 from comodo.storage.artefacts import CHECKED, open_hdf5
+from tests.support.writers import write_splits, write_video
 
 MB = 1 << 20
 HEADER = b"canonical_timestamp_ms,gyro_x,gyro_y,gyro_z,accl_x,accl_y,accl_z\n"

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from tests.support.writers import write_splits
 
 from comodo.config import ConfigError, load
 from comodo.errors import ComodoError, ImuError, LayoutError, VideoError
 from comodo.jobs.log import job_log
 from comodo.layouts.split_files import read_split_files
 from comodo.text import for_people, inert, inert_line
+from tests.support.writers import write_splits
 
 CLEAR_SCREEN = "\x1b[2J\x1b]0;title\x07"
 HOSTILE = [

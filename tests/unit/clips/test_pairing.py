@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tests.support.imu import recording
-from tests.support.pairing import config, pair, reasons, signal, video_row
 
 from comodo.clips.pairing import pair_clips
 from comodo.clips.tables import COLUMNS
@@ -20,6 +18,8 @@ from comodo.layouts.types import ImuSamples, Recording
 from comodo.recordings.imu_shard import preprocess, read_window, write_imu_shard
 from comodo.recordings.signal import ImuSignal
 from comodo.recordings.small_video import TABLE_COLUMNS, extract_recordings
+from tests.support.imu import recording
+from tests.support.pairing import config, pair, reasons, signal, video_row
 
 
 def test_a_whole_recording_gives_all_windows(tmp_path: Path) -> None:

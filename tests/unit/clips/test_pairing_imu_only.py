@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tests.support.pairing import config, reasons, signal
 
 from comodo.clips.pairing import pair_clips
 from comodo.errors import ImuError
@@ -15,6 +14,7 @@ from comodo.layouts.types import Recording
 from comodo.recordings.imu_shard import write_imu_shard
 from comodo.recordings.signal import ImuSignal
 from comodo.recordings.small_video import TABLE_COLUMNS
+from tests.support.pairing import config, reasons, signal
 
 
 def imu_alone(

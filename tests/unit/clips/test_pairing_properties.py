@@ -11,7 +11,6 @@ import pandas as pd
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from tests.support.pairing import RATE, config, pair, video_row
 
 from comodo.clips.pairing import pair_clips
 from comodo.clips.reasons import REASONS
@@ -22,6 +21,7 @@ from comodo.layouts.types import ImuSamples
 from comodo.recordings.imu_shard import preprocess, write_imu_shard
 from comodo.recordings.resample import resample
 from comodo.recordings.signal import ImuSignal
+from tests.support.pairing import RATE, config, pair, video_row
 
 
 @st.composite

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.pairing import config, no_video, pair, reasons, signal, video_row
 
 from comodo.errors import ImuError
 from comodo.recordings.signal import ImuSignal
+from tests.support.pairing import config, no_video, pair, reasons, signal, video_row
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.pairing import no_video, pair, reasons, signal, video_row
 
 import comodo
 from comodo.clips.reasons import REASONS
 from comodo.errors import ImuError
 from comodo.recordings.signal import ImuSignal
+from tests.support.pairing import no_video, pair, reasons, signal, video_row
 
 CLIP_FRAMES = 50
 

@@ -6,10 +6,10 @@ import h5py
 import numpy as np
 import pytest
 import torch
-from tests.support.writers import ego4d_lines, motion, write_ego4d_imu, write_processed_imu, write_uestc_imu
 
 from comodo.commands.cli import main
 from comodo.models.students import load_student
+from tests.support.writers import ego4d_lines, motion, write_ego4d_imu, write_processed_imu, write_uestc_imu
 
 TIME = np.arange(2400) / 200  # 12 s
 

@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.support.students import small_student
-from tests.support.writers import write_splits
 from torch import nn
 
 from comodo.commands.evaluate import experiment_config, main, parser, published_category
 from comodo.config import load
 from comodo.models.distilled import save_distilled
 from comodo.models.heads import new_head
+from tests.support.students import small_student
+from tests.support.writers import write_splits
 
 SPLITS = {"train": ["a\twalk", "b\trun"], "val": ["c\trun"], "test": ["d\twalk"]}
 

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.support.writers import write_splits
 
 from comodo.commands.train import SETTINGS, experiment_config, main, parser
 from comodo.config import ExperimentSettings, load
+from tests.support.writers import write_splits
 
 SPLITS = {"train": ["a\twalk", "b\trun"], "val": ["c\trun"], "test": ["d\twalk"]}
 REQUIRED = "--video_ckpt facebook/timesformer-base-finetuned-k400 --imu_ckpt paris-noah/Mantis-8M"

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.writers import write_splits
 
 import comodo
 from comodo.commands.workflow import (
@@ -17,6 +16,7 @@ from comodo.commands.workflow import (
     short_name,
 )
 from comodo.config import DatasetSettings
+from tests.support.writers import write_splits
 
 SPLITS = {"train": ["a\twalk", "b\trun"], "val": ["c\trun"], "test": ["d\twalk"]}
 FIGURES = {

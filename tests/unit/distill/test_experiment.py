@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.support.tables import window_table, write_windows
 
 from comodo.config import ExperimentSettings, StudentSettings
 from comodo.distill import experiment
@@ -20,6 +19,7 @@ from comodo.embeddings.anchors import select_anchors
 from comodo.embeddings.store import open_store, write_store
 from comodo.errors import StoreError
 from comodo.objectives.targets import TeacherTargets
+from tests.support.tables import window_table, write_windows
 
 N = 24
 CLIPS = window_table(

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.support.training import CLIPS, WIDTH, SmallRun, same, settings
 from torch import nn
 
 from comodo.distill.loop import Run, train_distillation
@@ -22,6 +21,7 @@ from comodo.models.student import Student
 from comodo.models.students import load_student
 from comodo.objectives import ComodoLoss, Lesson
 from comodo.objectives.queue import initial_queue_indices
+from tests.support.training import CLIPS, WIDTH, SmallRun, same, settings
 
 
 def test_published_trace(golden: Path) -> None:

@@ -9,8 +9,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support.students import FRESH
-from tests.support.tables import window_table, write_windows
 
 from comodo.config import ExperimentSettings, StudentSettings
 from comodo.distill import experiment
@@ -19,6 +17,8 @@ from comodo.embeddings.anchors import select_anchors
 from comodo.embeddings.store import write_store
 from comodo.models.distilled import load_distilled
 from comodo.objectives import OBJECTIVES
+from tests.support.students import FRESH
+from tests.support.tables import window_table, write_windows
 
 N = 24
 CLIPS = window_table(

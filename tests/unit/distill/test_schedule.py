@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.support.training import CLIPS, QUEUE, SmallRun, settings
 
 from comodo.distill.schedule import learning_rate, schedule_steps, shuffled_batches
+from tests.support.training import CLIPS, QUEUE, SmallRun, settings
 
 
 def test_published_schedule(golden: Path) -> None:

@@ -12,8 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from tests.support.project import ROOT
-from tests.support.training import MANTIS, WIDTH, SmallRun, Stop, same
 from torch import nn
 
 from comodo.config import ExperimentSettings
@@ -22,6 +20,8 @@ from comodo.models.heads import new_head
 from comodo.models.student import Student
 from comodo.models.students import new_student
 from comodo.objectives import ComodoLoss
+from tests.support.project import ROOT
+from tests.support.training import MANTIS, WIDTH, SmallRun, Stop, same
 
 
 @pytest.mark.parametrize("stop_at", [1, 3, 6, 10])

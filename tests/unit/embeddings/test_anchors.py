@@ -5,11 +5,11 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from tests.support.tables import window_table
 
 from comodo.embeddings.anchors import anchor_members, select_anchors
 from comodo.embeddings.ranking import nearest_anchor, unit
 from comodo.embeddings.store import write_store
+from tests.support.tables import window_table
 
 
 def store(path: Path, splits: list[str], labels: list[str], embeddings: list[list[float]]) -> Path:

@@ -15,9 +15,6 @@ import pytest
 import torch
 from numpy.testing import assert_allclose
 from numpy.typing import NDArray
-from tests.support.checkpoints import write_dinov2, write_vjepa2
-from tests.support.stores import read_made_by
-from tests.support.tables import candidate_table
 
 from comodo.clips.windows import frame_indices
 from comodo.config import TeacherSettings
@@ -25,6 +22,9 @@ from comodo.embeddings.encode import encode_shard, is_mirrored
 from comodo.embeddings.store import open_store, read_rows
 from comodo.models.teachers import Teacher, load_teacher
 from comodo.recordings.small_video import read_frames
+from tests.support.checkpoints import write_dinov2, write_vjepa2
+from tests.support.stores import read_made_by
+from tests.support.tables import candidate_table
 
 SPLITS = ("train", "val", "test")
 WINDOWS, CLIP_FRAMES = 6, 10

@@ -11,8 +11,6 @@ import numpy as np
 import pandas as pd
 import pytest
 from numpy.typing import NDArray
-from tests.support.stores import read_made_by
-from tests.support.tables import window_table
 
 from comodo.embeddings.store import (
     clips_digest,
@@ -23,6 +21,8 @@ from comodo.embeddings.store import (
     write_store,
 )
 from comodo.errors import DamageError, StoreError
+from tests.support.stores import read_made_by
+from tests.support.tables import window_table
 
 MADE_BY = {"model": "some/teacher", "preprocessing": {"mean": [0.5]}}
 

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from tests.support.writers import take, write_splits, write_takes
 
 from comodo.clips.pairing import pair_clips
 from comodo.config import DatasetSettings
@@ -17,6 +16,7 @@ from comodo.layouts.opening import open_layout
 from comodo.recordings.imu_shard import preprocess, write_imu_shard
 from comodo.recordings.raw import fingerprint
 from comodo.recordings.signal import ImuSignal
+from tests.support.writers import take, write_splits, write_takes
 
 SPLITS = {
     "train": ["cmu_bike01_2\tBike Repair", "sfu_dance_3_10\tDance"],

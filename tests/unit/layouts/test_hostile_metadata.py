@@ -7,7 +7,6 @@ from pathlib import Path
 
 import h5py
 import pytest
-from tests.support.writers import take, write_splits, write_takes
 
 from comodo.config import DatasetSettings
 from comodo.errors import LayoutError
@@ -15,6 +14,7 @@ from comodo.layouts.opening import open_layout
 from comodo.recordings.imu_shard import preprocess_shard
 from comodo.recordings.small_video import extract_shard
 from comodo.storage.artefacts import read_table
+from tests.support.writers import take, write_splits, write_takes
 
 
 def test_paths_in_takes_json_are_read_and_never_written(tmp_path: Path) -> None:

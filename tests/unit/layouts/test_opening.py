@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.support.writers import write_splits
 
 from comodo.config import DatasetSettings, VideoSettings
 from comodo.errors import LayoutError
 from comodo.layouts.opening import open_layout
+from tests.support.writers import write_splits
 
 
 def test_importing_layouts_stays_light() -> None:

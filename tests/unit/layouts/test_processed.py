@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.writers import motion, write_processed_imu, write_splits, write_uestc_imu, write_video
 
 from comodo.config import DatasetSettings
 from comodo.errors import ImuError
@@ -13,6 +12,7 @@ from comodo.layouts.opening import open_layout
 from comodo.layouts.processed import read_processed_imu
 from comodo.recordings.resample import resample
 from comodo.recordings.resample_reference import resample_reference
+from tests.support.writers import motion, write_processed_imu, write_splits, write_uestc_imu, write_video
 
 SPLITS = {"train": ["a\twalk", "b\trun"], "val": ["c\trun"], "test": ["d\twalk"]}
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.support.writers import take, write_splits, write_takes
 
 from comodo.config import SPLITS, DatasetSettings
 from comodo.layouts.opening import open_layout
 from comodo.layouts.types import Recording
 from comodo.recordings.raw import fingerprint
+from tests.support.writers import take, write_splits, write_takes
 
 SIZES = {"ego4d": (1110, 162, 316), "egoexo4d": (3495, 501, 998), "uestc": (4553, 653, 1316)}
 CLASSES = {"ego4d": 31, "egoexo4d": 8, "uestc": 32}

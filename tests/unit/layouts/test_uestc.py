@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.support.writers import motion, write_splits, write_uestc_imu
 
 from comodo.config import DatasetSettings
 from comodo.errors import ImuError, LayoutError
@@ -13,6 +12,7 @@ from comodo.layouts.opening import open_layout
 from comodo.layouts.types import Recording
 from comodo.layouts.uestc import Uestc
 from comodo.recordings.imu_shard import preprocess
+from tests.support.writers import motion, write_splits, write_uestc_imu
 
 SPLITS = {
     "train": [

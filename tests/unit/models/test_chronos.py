@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from tests.support.students import FRESH
 
 from comodo.models.students import new_student
+from tests.support.students import FRESH
 
 
 @pytest.mark.parametrize("length", [100, 112])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from tests.support import checkpoints
 from torch import Tensor
 
 from comodo.models.teachers import load_teacher
+from tests.support import checkpoints
 
 
 def dinov2(model: Any, frame: NDArray[np.uint8]) -> Tensor:

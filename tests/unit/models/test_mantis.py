@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.support.students import FRESH, MANTIS
 
 from comodo.models.students import load_student, new_student, save_student
+from tests.support.students import FRESH, MANTIS
 
 
 @pytest.mark.parametrize("length", [512, 1000])

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.support.students import FRESH, MOMENT
 
 from comodo.models.students import load_student, new_student
+from tests.support.students import FRESH, MOMENT
 
 
 @pytest.mark.parametrize("reduction", ["concat", "mean"])

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tests.support.students import FRESH, small_student
 
 from comodo.models.students import new_student
+from tests.support.students import FRESH, small_student
 
 TRAINED = [family for family in FRESH if family != "minirocket"]
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from safetensors.torch import load_file, save_file
+
+from comodo.models.students import load_student, new_student, save_student
 from tests.support.checkpoints import copy_of
 from tests.support.project import STUDENT
 from tests.support.students import FRESH, MANTIS, small_student
-
-from comodo.models.students import load_student, new_student, save_student
 
 
 def test_missing_weights_are_not_left_random(golden: Path, tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.support.students import BY_CHANNEL, FRESH, MANTIS, MOMENT, small_student
 
 from comodo.models.students import load_student, new_student, save_student
+from tests.support.students import BY_CHANNEL, FRESH, MANTIS, MOMENT, small_student
 
 
 def test_published_collation(golden: Path) -> None:

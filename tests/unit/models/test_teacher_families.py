@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from tests.support import checkpoints
 
 from comodo.models.teachers import load_teacher
+from tests.support import checkpoints
 
 FAMILIES = {"videomae": 16, "timesformer": 8}
 

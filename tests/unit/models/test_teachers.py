@@ -11,9 +11,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
-from tests.support.checkpoints import copy_of, write_dinov2
 
 from comodo.models.teachers import load_teacher
+from tests.support.checkpoints import copy_of, write_dinov2
 
 
 def edit(file: Path, **changes: object) -> None:

@@ -8,14 +8,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from tests.support.writers import (
-    EGO4D_HEADER,
-    ego4d_lines,
-    write_ego4d_imu,
-    write_sound,
-    write_splits,
-    write_video,
-)
 
 from comodo.clips.pairing import pair_shard
 from comodo.clips.quality import report_quality
@@ -26,6 +18,14 @@ from comodo.layouts.types import Recording
 from comodo.recordings.imu_shard import preprocess_shard
 from comodo.recordings.index import index_recordings
 from comodo.recordings.small_video import extract_shard
+from tests.support.writers import (
+    EGO4D_HEADER,
+    ego4d_lines,
+    write_ego4d_imu,
+    write_sound,
+    write_splits,
+    write_video,
+)
 
 Spoil = Callable[[Path, Path], object]  # gets the video and the IMU of the bad recording
 TIME = np.arange(0, 3, 0.005)

@@ -9,7 +9,6 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from tests.support.imu import recording, samples
 
 from comodo.config import DatasetSettings
 from comodo.errors import ImuError
@@ -17,6 +16,7 @@ from comodo.layouts.types import ImuSamples, Recording
 from comodo.recordings.imu_shard import preprocess, read_notes, read_window, write_imu_shard
 from comodo.recordings.resample import resample
 from comodo.recordings.signal import ImuSignal
+from tests.support.imu import recording, samples
 
 
 def test_a_shard_keeps_signals_and_reasons(tmp_path: Path) -> None:

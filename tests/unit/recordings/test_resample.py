@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.support.imu import Floats, samples, wave
 
 from comodo.errors import ImuError
 from comodo.layouts.types import ImuSamples
 from comodo.recordings.resample import resample
 from comodo.recordings.signal import ImuSignal
+from tests.support.imu import Floats, samples, wave
 
 
 def grid(signal: ImuSignal) -> Floats:

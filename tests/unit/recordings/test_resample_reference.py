@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.support.imu import samples, wave
 
 from comodo.errors import ImuError
 from comodo.layouts.types import ImuSamples
 from comodo.recordings.resample_reference import resample_reference
+from tests.support.imu import samples, wave
 
 
 @pytest.mark.parametrize("rate", [198, 202, 800, 1000])

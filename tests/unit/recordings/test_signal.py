@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.support.imu import wave
 
 from comodo.errors import ImuError
 from comodo.layouts.types import ImuSamples
 from comodo.recordings.resample import resample
 from comodo.recordings.resample_reference import resample_reference
+from tests.support.imu import wave
 
 
 @pytest.mark.parametrize("sensor", [slice(0, 3), slice(3, 6), slice(0, 6)])

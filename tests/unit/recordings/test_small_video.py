@@ -9,6 +9,10 @@ import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+
+from comodo.config import VideoSettings
+from comodo.layouts.types import Recording
+from comodo.recordings.small_video import TABLE_COLUMNS, extract, extract_recordings, read_frames
 from tests.support.small_video import (
     CLIP,
     FPS,
@@ -20,10 +24,6 @@ from tests.support.small_video import (
     steady,
     write_at,
 )
-
-from comodo.config import VideoSettings
-from comodo.layouts.types import Recording
-from comodo.recordings.small_video import TABLE_COLUMNS, extract, extract_recordings, read_frames
 
 
 def brightness(path: Path, n_frames: int) -> NDArray[np.float64]:

@@ -9,9 +9,9 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from tests.support.small_video import CLIP, SIZE, extract_small, flat, keyframes, steady
 
 from comodo.recordings.small_video import ExtractedVideo, read_frames
+from tests.support.small_video import CLIP, SIZE, extract_small, flat, keyframes, steady
 
 
 def coded(path: Path) -> list[bytes]:

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from tests.support.small_video import CLIP, FPS, SIZE, Picture, extract_small, steady, write_at
-from tests.support.writers import write_sound
 
 from comodo.errors import VideoError
 from comodo.recordings.small_video import extract, read_frames
 from comodo.recordings.video_source import open_video, video_stream
+from tests.support.small_video import CLIP, FPS, SIZE, Picture, extract_small, steady, write_at
+from tests.support.writers import write_sound
 
 
 def test_a_part_beyond_the_end_has_no_frames(tmp_path: Path) -> None:

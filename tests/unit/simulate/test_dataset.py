@@ -7,13 +7,13 @@ import av
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.support.world import simulate_recordings
 
 from comodo.config import DatasetSettings, SimulateSettings
 from comodo.layouts.opening import open_layout
 from comodo.simulate import dataset
 from comodo.simulate.dataset import IMU_COLUMNS, takes, write_dataset, write_imu_csv
 from comodo.simulate.sensors import Imu
+from tests.support.world import simulate_recordings
 
 WORLD = SimulateSettings(
     train_subjects=2, val_subjects=1, test_subjects=1, activities=2, duration_s=2, fps=10, size=32

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 from numpy.testing import assert_array_equal
-from tests.support.world import simulate_recordings
 
 from comodo.clips.windows import frame_indices
 from comodo.config import PretrainingSettings, SimulateSettings, TeacherSettings
 from comodo.models.teachers import load_teacher
 from comodo.simulate.teacher import STREAM, _fresh, _train, pretrain_teacher, render_clips
+from tests.support.world import simulate_recordings
 
 ARCHITECTURE = {
     "image_size": 24,

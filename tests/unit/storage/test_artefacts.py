@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
-from tests.support.tables import window_table
 
 from comodo.embeddings.anchors import select_anchors
 from comodo.embeddings.store import merge_stores, open_store, write_store
@@ -22,6 +21,7 @@ from comodo.models.students import new_student
 from comodo.recordings.imu_shard import write_imu_shard
 from comodo.recordings.signal import ImuSignal
 from comodo.storage.artefacts import CHECKED, check_sums, open_hdf5, read_table, write_sums, write_table
+from tests.support.tables import window_table
 
 VALUES = np.random.default_rng(0).standard_normal((500, 64)).astype(np.float32)
 CLIPS = window_table({f"r{k}": 5 for k in range(100)}, label=[f"class {n % 7}" for n in range(500)])

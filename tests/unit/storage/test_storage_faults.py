@@ -15,9 +15,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tests.support.project import STUDENT
-from tests.support.tables import window_table
-from tests.support.writers import write_video
 
 from comodo.config import DatasetSettings, StudentSettings
 from comodo.distill.states import Position, States
@@ -36,6 +33,9 @@ from comodo.recordings.splits import write_split_files
 from comodo.report.figures import plot_training
 from comodo.storage.artefacts import write_table
 from comodo.storage.files import atomic, write_json
+from tests.support.project import STUDENT
+from tests.support.tables import window_table
+from tests.support.writers import write_video
 
 RANDOM = np.random.default_rng(0)
 N = 600

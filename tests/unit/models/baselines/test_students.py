@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from tests.support.students import BASELINES, FRESH, small_student
 
 from comodo.models.students import new_student, save_student
+from tests.support.students import BASELINES, FRESH, small_student
 
 
 @pytest.mark.parametrize("family", BASELINES)
