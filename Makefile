@@ -1,7 +1,7 @@
 # make demo   the whole chain on simulated data, then the result table        (SEEDS=3 for three seeds)
 # make test   the tests                                                       (TESTS=tests/unit for some of them)
 # make crash-matrix   kill every stage many times, Snakemake and Slurm in every way; hours  (KILLS=10)
-# make lint   what CI lints
+# make lint   what CI lints (Snakemake's own linter runs as a test: tests/workflow/test_lint.py)
 # make paper-plan   what repeating every published figure would cost           (RATES=FILE: rates measured elsewhere)
 # make fuzz   give the readers what nobody would write                        (FUZZ_MINUTES=30)
 # make bench  measure each stage against its limit, into docs/               (LINES="svm noop" for some of them)
@@ -53,7 +53,6 @@ lint: .venv/installed
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
-	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
