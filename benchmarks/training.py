@@ -19,8 +19,8 @@ from comodo.clips.imu_windows import ImuWindows
 from comodo.config import ExperimentSettings
 from comodo.jobs.devices import autocast, use_device
 from comodo.layouts.types import Recording
+from comodo.models.base import Student
 from comodo.models.heads import new_head
-from comodo.models.student import Student
 from comodo.models.students import new_student
 from comodo.objectives import ComodoLoss, Lesson
 from comodo.recordings.imu_shard import write_imu_shard

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from comodo.models.student import Student
+from comodo.models.base import Student
 from comodo.models.students import new_student
 
 MANTIS, MOMENT = "paris-noah-Mantis-tiny", "AutonLab-MOMENT-tiny"  # folders of published checkpoints

@@ -6,7 +6,7 @@ from comodo.config import SPLITS, load
 from comodo.errors import ConfigError, LayoutError
 from comodo.jobs.versions import VERSIONS
 from comodo.recordings.published_splits import PUBLISHED
-from comodo.recordings.raw import folder_state, labelled_state, raw_state
+from comodo.recordings.raw_files import folder_state, labelled_state, raw_state
 from comodo.report.published import TABLE as PUBLISHED_FIGURES
 from comodo.report.published import candidates
 from comodo.report.runs import evaluated_runs

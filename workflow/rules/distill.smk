@@ -1,4 +1,4 @@
-# The student learns to see the clips as the teacher does.
+# Distillation: train a student on the lesson of its objective.
 
 
 rule distill:

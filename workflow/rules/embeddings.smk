@@ -1,4 +1,4 @@
-# The teacher sees every clip once; its embeddings serve every experiment.
+# Teacher embeddings: every clip is encoded once, for every experiment.
 
 
 rule encode_video:

@@ -1,4 +1,4 @@
-# What the encoder has learned: frozen features, an SVM on all or few labels, and the nearest anchor.
+# Evaluation: frozen features, an SVM on all or few labels, and the nearest anchor.
 # `run` is what is measured: experiments/<experiment>/seed<seed>/<dataset>, or <dataset>/teachers/<teacher>.
 
 

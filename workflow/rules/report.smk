@@ -8,7 +8,7 @@ HISTORIES = {
 }
 
 
-# Published rows stand beside experiments of their setting; a simulated dataset has none.
+# Published rows that match an experiment's settings; a simulated dataset has none.
 CANDIDATES = candidates(CONFIG)
 
 

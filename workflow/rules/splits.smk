@@ -8,7 +8,7 @@ rule splits:
         [path for dataset in CONFIG.datasets for path in published_splits(dataset)],
 
 
-# No version among the params: what it writes is fixed by digests. `update` keeps files of that name that are not
+# No version among the params: digests fix the output. `update` keeps files of that name that are not
 # the published ones, and the rule then fails saying so. A local rule, as compute nodes seldom reach the internet.
 rule fetch_splits:
     output:

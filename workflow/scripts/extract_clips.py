@@ -4,7 +4,7 @@ from pathlib import Path
 
 from comodo.config import DatasetSettings
 from comodo.jobs.log import job_log
-from comodo.recordings.raw import recordings_of
+from comodo.recordings.raw_files import recordings_of
 from comodo.recordings.small_video import extract_shard
 
 with job_log(snakemake.log[0]):

@@ -5,7 +5,7 @@ from pathlib import Path
 from comodo.clips.pairing import pair_shard
 from comodo.config import DatasetSettings
 from comodo.jobs.log import job_log, optional_path
-from comodo.recordings.raw import recordings_of
+from comodo.recordings.raw_files import recordings_of
 from comodo.storage.artefacts import write_table
 
 with job_log(snakemake.log[0]):

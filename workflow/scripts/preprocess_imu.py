@@ -5,7 +5,7 @@ from pathlib import Path
 from comodo.config import DatasetSettings
 from comodo.jobs.log import job_log
 from comodo.recordings.imu_shard import preprocess_shard
-from comodo.recordings.raw import recordings_of
+from comodo.recordings.raw_files import recordings_of
 
 with job_log(snakemake.log[0]):
     settings = DatasetSettings.model_validate(snakemake.params.settings)

@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
         "--model_path",
         default="",
         metavar="DIR",
-        help="a trained student, …/student, which is whole: --imu_ckpt then only stands in the result file",
+        help="a trained student, …/student, which is whole: --imu_ckpt is then only written to the result file",
     )
     add_shared_flags(parser, "dataset/egoexo4d")
     return parser
@@ -58,7 +58,7 @@ def experiment_config(options: argparse.Namespace) -> dict[str, Any]:
     settings = dataset_settings(options.dataset_path, options.dataset)
     name = short_name(options.model_path or options.imu_ckpt, "--imu_ckpt")
     if not Path("results", dataset, "clips.parquet").exists():
-        # Nobody has trained on it here: an evaluation needs no video, so none is touched.
+        # No training on this dataset: an evaluation needs no video, so none is read.
         dataset, settings["video"] = f"{dataset}-imu", None
     return {
         "datasets": {dataset: settings},

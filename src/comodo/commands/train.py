@@ -40,7 +40,7 @@ SETTINGS = {
     "mlp_output_dim": _Flag("projection_dim", 128, "mod", "output width of the projection MLPs"),
 }
 WITHOUT_MEANING = {
-    "is_raw": "raw and processed IMU are told apart by their files",
+    "is_raw": "raw and processed IMU are recognised by their files",
     "encoded_video_path": "teacher embeddings are kept in results/<dataset>/teachers/, one file for every experiment",
     "anchor_video_path": "anchors are kept in results/<dataset>/teachers/",
 }

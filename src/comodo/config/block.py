@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 from typing import Annotated, Any, Literal
@@ -54,3 +55,9 @@ class Block(BaseModel):
     """A block of the config: unknown keys are errors, and nothing changes after validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def hint(value: str, known: Any) -> str:
+    """Name the known key nearest to `value`, else all known keys."""
+    near = difflib.get_close_matches(value, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"

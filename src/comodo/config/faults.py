@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
-import difflib
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, get_args
+
+from comodo.config.block import Block, hint
+from comodo.config.root import Config
 
 
-def hint(value: str, known: Any) -> str:
-    """Name the known key nearest to `value`, else all known keys."""
-    near = difflib.get_close_matches(value, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
+def fault_line(fault: Any) -> str:
+    """Return the line of one of pydantic's errors: the key, what is wrong, and the nearest known key."""
+    key = ".".join(str(part) for part in fault["loc"]).replace(".[key]", "")
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "extra_forbidden":
+        return f"{key}: unknown key{hint(str(fault['loc'][-1]), _keys_beside(fault['loc']))}"
+    if fault["type"] == "missing":
+        return f"{key}: missing"
+    given = fault["input"]
+    shown = f" (got {given!r})" if isinstance(given, (str, int, float)) else ""
+    return f"{key}: {message}{shown}" if key else message
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    """Return the known keys of the block that holds an unknown key."""
+    block: type[Block] = Config
+    for part in location[:-1]:
+        if part in block.model_fields:  # else it is a name in a dict of blocks
+            nested = [
+                kind for kind in _flatten(block.model_fields[str(part)].annotation) if isinstance(kind, type)
+            ]
+            block = next((kind for kind in nested if issubclass(kind, Block)), block)
+    return list(block.model_fields)
+
+
+def _flatten(annotation: Any) -> Iterator[Any]:
+    yield annotation
+    for part in get_args(annotation):
+        yield from _flatten(part)

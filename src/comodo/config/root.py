@@ -7,11 +7,10 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from comodo.config.block import Block, Name
+from comodo.config.block import Block, Name, hint
 from comodo.config.datasets import DatasetSettings
 from comodo.config.evaluation import EvaluationSettings
 from comodo.config.experiments import SWEPT, ExperimentSettings, sweep
-from comodo.config.faults import hint
 from comodo.config.models import StudentSettings, TeacherSettings
 
 

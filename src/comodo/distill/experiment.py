@@ -20,8 +20,8 @@ from comodo.distill.loop import Run, train_distillation
 from comodo.distill.validation import Validation
 from comodo.embeddings.store import clips_digest, open_store
 from comodo.jobs.devices import use_device
+from comodo.models.base import Student
 from comodo.models.distilled import save_distilled
-from comodo.models.student import Student
 from comodo.models.students import load_student, new_student
 from comodo.objectives import Inputs, objective_of
 from comodo.recordings.imu_shard import read_channels

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from comodo.clips.imu_windows import ImuWindows
+from comodo.models.base import Student
 from comodo.models.baselines.minirocket import ridge_head
 from comodo.models.embed import embed
-from comodo.models.student import Student
 from comodo.objectives import Lesson
 
 RIDGE_WINDOWS: Final = 10_000  # that a student is fitted on at most

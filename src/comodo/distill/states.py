@@ -131,6 +131,6 @@ def _read_state(path: Path) -> dict[str, Any] | None:
                 raise zipfile.BadZipFile(f"{broken} has a wrong checksum")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return state
-    except Exception as error:  # whatever is wrong with it, there is one before it
+    except Exception as error:  # any damage: fall back to the state before it
         log.warning("%s is not resumed: it is broken (%s)", path, error)
         return None

@@ -14,8 +14,8 @@ from torch import nn
 
 from comodo.clips.imu_windows import ImuWindows
 from comodo.embeddings.ranking import top_k
+from comodo.models.base import Student
 from comodo.models.embed import embed
-from comodo.models.student import Student
 from comodo.objectives.rankings import Ranking
 
 

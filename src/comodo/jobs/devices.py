@@ -93,7 +93,7 @@ def reserve_slot(names: Sequence[str], folder: Path | None = None, poll_s: float
     if own := [index for index, name in enumerate(names) if name in _held]:
         return own[0]
     folder = folder or LOCKS
-    told = False
+    announced = False
     while True:
         for index, name in enumerate(names):
             file = _open(folder, f"{name}.lock")
@@ -105,8 +105,8 @@ def reserve_slot(names: Sequence[str], folder: Path | None = None, poll_s: float
                 _held[name] = file
                 log.info("GPU %s (%d of %d) is reserved", name, index, len(names))
                 return index
-        if not told:
-            told = True
+        if not announced:
+            announced = True
             log.info("all %d GPUs are in use by other jobs (%s): waiting", len(names), folder)
         time.sleep(poll_s)
 

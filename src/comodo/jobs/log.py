@@ -22,9 +22,9 @@ END = signal.SIGUSR1  # not SIGINT: what a script runs in the background ignores
 
 
 class _Tee:
-    """A text stream that writes to the terminal (or not) and to the rule's log, whatever text from data holds.
+    """A text stream that writes to the terminal (or not) and to the rule's log; control characters are escaped.
 
-    A log that the disk does not take must not end a job.
+    A log that cannot be written must not end a job.
     """
 
     def __init__(self, terminal: TextIO | None, log: io.FileIO) -> None:
@@ -52,7 +52,7 @@ def optional_path(given: str | Sequence[str]) -> Path | None:
 
 
 def end_with(parent: int) -> None:
-    """Let this process end soon after `parent` did: the initializer of a pool's workers, which would wait for ever."""
+    """End this process soon after `parent` ended: the initializer of a pool's workers, which would wait forever."""
     threading.Thread(target=_end_with, args=(parent, threading.Event()), daemon=True).start()
 
 

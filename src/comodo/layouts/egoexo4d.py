@@ -3,7 +3,7 @@
 The video is `frame_aligned_videos/downscaled/448/<camera>_214-1.mp4`, the IMU `<camera>_noimagestreams.vrs`;
 `takes.json` tells which camera a take has. https://docs.ego-exo4d-data.org/data/takes/
 
-The IMU bears the clock of the glasses. On it, the time of the video's first frame stands in
+The IMU bears the clock of the glasses. On it, the time of the video's first frame is in
 `captures/<capture>/timesync.csv`; where that is missing, the first record of the RGB stream gives it, and where there
 is none either (`noimagestreams`), the start of the IMU does: video and IMU were cut to the take. So it does in an
 IMU-only dataset.

@@ -7,7 +7,7 @@ from comodo.layouts.types import Layout
 
 
 def open_layout(name: str, settings: DatasetSettings) -> Layout:
-    """Make the reader of the dataset called `name` in the config (`datasets.<name>` stands in error messages)."""
+    """Return the reader of the dataset called `name` in the config; error messages name `datasets.<name>`."""
     if settings.layout == "ego4d":
         from comodo.layouts.ego4d import Ego4D
 

@@ -1,4 +1,4 @@
-"""What a layout is: recordings, raw IMU samples, the protocol of a reader, and its errors."""
+"""The types of a layout: recordings, raw IMU samples, and the protocol of a reader."""
 
 from __future__ import annotations
 

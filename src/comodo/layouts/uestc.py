@@ -64,5 +64,5 @@ class Uestc:
         time = np.arange(counts.shape[1]) / RATE_HZ
         if self.settings.alignment == "reference":
             return [ImuSamples(time, accel, time, gyro, notes, RATE_HZ, gravity=1.0)]
-        time[outside] = math.nan  # what they were nobody knows: a hole
+        time[outside] = math.nan  # unknown samples: a hole
         return [ImuSamples(time, accel * STANDARD_GRAVITY, time, gyro * (math.pi / 180), notes, RATE_HZ)]

@@ -1,8 +1,8 @@
 """Teachers (frozen video models), students (IMU encoders) and the projection heads between them."""
 
+from comodo.models.base import Student
 from comodo.models.heads import ProjectionHead, new_head, project_teacher
 from comodo.models.seeds import named_seed
-from comodo.models.student import Student
 from comodo.models.students import load_student, new_student, save_student
 from comodo.models.teachers import Teacher, load_teacher
 

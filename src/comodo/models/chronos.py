@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from comodo.models.student import Student, StudentOptions, check_keys, keywords, pad_left
+from comodo.models.base import Student, StudentOptions, check_keys, keywords, pad_left
 
 
 class ChronosBoltStudent(Student):
@@ -42,7 +42,7 @@ class ChronosBoltStudent(Student):
     }
 
     def embed(self, windows: Tensor, mask: Tensor | None) -> Tensor:
-        """Embed windows (B, C, T); padding is what the package takes for missing: NaN."""
+        """Embed windows (B, C, T); padding becomes NaN, which the package treats as missing."""
         if mask is not None:
             windows = windows.masked_fill(mask[:, None] == 0, torch.nan)
         tokens, _, _, holds_samples = self.model.encode(windows.flatten(0, 1))

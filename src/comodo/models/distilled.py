@@ -12,8 +12,8 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from comodo.models.base import Student
 from comodo.models.heads import ProjectionHead
-from comodo.models.student import Student
 from comodo.models.students import OWN_FILE, load_student, save_student
 from comodo.storage.artefacts import write_sums
 from comodo.storage.files import atomic
@@ -42,7 +42,7 @@ def save_distilled(
         student: the trained student.
         heads: by their roles (`HEADS`).
         classes: of the classifier; empty without one.
-        objective: what the student was trained by, a name in the config.
+        objective: its name in the config.
     """
     with atomic(folder) as partial:
         save_student(student.cpu(), partial, objective=objective)

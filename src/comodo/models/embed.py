@@ -9,7 +9,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from comodo.clips.imu_windows import ImuWindows
-from comodo.models.student import Student
+from comodo.models.base import Student
 
 
 @torch.inference_mode()

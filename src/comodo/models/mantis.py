@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from comodo.errors import ModelError
-from comodo.models.mantis_forward import class_token, patch_tokens
-from comodo.models.student import (
+from comodo.models.base import (
     Student,
     StudentOptions,
     check_keys,
@@ -22,6 +21,7 @@ from comodo.models.student import (
     refuse_padding,
     stretch,
 )
+from comodo.models.mantis_forward import class_token, patch_tokens
 
 
 class MantisStudent(Student):

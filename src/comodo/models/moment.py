@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from comodo.errors import ModelError
-from comodo.models.student import Student, StudentOptions, pad_left
+from comodo.models.base import Student, StudentOptions, pad_left
 
 
 class MomentStudent(Student):

@@ -13,6 +13,7 @@ from typing import Any
 from safetensors import SafetensorError, safe_open
 
 from comodo.errors import ModelError
+from comodo.models.base import Student, StudentOptions, fetch, quiet
 from comodo.models.baselines.students import (
     DLinearStudent,
     InformerStudent,
@@ -23,7 +24,6 @@ from comodo.models.chronos import ChronosBoltStudent
 from comodo.models.mantis import MantisStudent, MantisV2Student
 from comodo.models.moment import MomentStudent
 from comodo.models.seeds import named_seed, seeded
-from comodo.models.student import Student, StudentOptions, fetch, quiet
 from comodo.storage.artefacts import check_sums
 from comodo.storage.files import atomic
 

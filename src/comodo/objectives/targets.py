@@ -1,4 +1,4 @@
-"""The targets of the train clips: projected teacher embeddings, read when they are asked for."""
+"""The targets of the train clips: projected teacher embeddings, read on demand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from comodo.models.heads import project_teacher
 
 
 class Targets(Protocol):
-    """What the train clips shall be seen as: a tensor (n, d) or (n,), or what reads it when it is asked for."""
+    """The target of each train window: a tensor (n, d) or (n,), or an object that reads rows on demand."""
 
     def __len__(self) -> int:
         """Return the number of train clips."""
@@ -24,7 +24,7 @@ class Targets(Protocol):
 
 
 class TeacherTargets:
-    """Projected teacher embeddings of unit length, read from the store and projected when they are asked for.
+    """Projected teacher embeddings of unit length, read from the store and projected on demand.
 
     Args:
         store: the open embedding store, (N, D).

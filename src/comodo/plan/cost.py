@@ -102,7 +102,7 @@ def plan(config: Config, sizes: Sizes, rates: Rates) -> pd.DataFrame:
     Args:
         config: the config.
         sizes: of `dataset_sizes`.
-        rates: of the device that shall do it.
+        rates: of the device to run on.
 
     Returns:
         Columns: job; clips (to encode); train (windows to train on); epochs; steps; windows (to embed for evaluation);

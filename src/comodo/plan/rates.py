@@ -26,7 +26,7 @@ from comodo.jobs.devices import use_device
 from comodo.text import first_line
 
 if TYPE_CHECKING:
-    from comodo.models.student import Student
+    from comodo.models.base import Student
 
 TEACHERS: Final = {"videomae": "VideoMAE", "timesformer": "Timesformer"}  # family: its name in `transformers`
 BASE: Final = "{family}-base"  # what known checkpoints of these begin with; the families' default size
@@ -87,7 +87,7 @@ def read_rates(path: Path) -> Rates:
 
 
 def rate_name(settings: ModelSettings) -> str:
-    """What a model is called in `Rates`: its checkpoint's last part, or its architecture and a digest of its config."""
+    """Return the name of a model in `Rates`: the end of its checkpoint, or architecture and digest of its config."""
     name = model_name(settings)
     if settings.architecture is not None and settings.architecture_config:
         config = json.dumps(settings.architecture_config, sort_keys=True)
@@ -246,7 +246,7 @@ def ramp(run: Callable[[int], None], first: int, largest: int, until: float) -> 
     """Time `run(batch size)`: seconds per item by batch size, the best of a few runs.
 
     Sizes double from `first` to `largest` while the clock (`time.perf_counter`) is expected to stay below `until`; the
-    first size is run once whatever the clock says.
+    first size is always run once.
     """
     found: dict[int, float] = {}
     size = min(first, largest)

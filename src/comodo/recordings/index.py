@@ -12,7 +12,7 @@ from comodo.config import DatasetSettings
 from comodo.layouts.ids import shard_of
 from comodo.layouts.types import Recording
 from comodo.recordings.leaks import find_leaks
-from comodo.recordings.raw import recordings_of
+from comodo.recordings.raw_files import recordings_of
 from comodo.storage.artefacts import write_table
 
 log = logging.getLogger(__name__)

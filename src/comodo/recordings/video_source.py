@@ -14,9 +14,9 @@ from comodo.errors import VideoError
 
 # A longer pause between source frames freezes the picture: no clip is made of it.
 LONGEST_FREEZE_S = 0.5
-# Beyond so long a time without frames, all in all, timestamps are not believed: the gaps are filled with pictures.
+# Total gap length above which timestamps are treated as corrupt: gaps are filled with pictures.
 LONGEST_STILL_S = 3600.0
-MOST_PIXELS = 8192 * 8192  # of a frame; what a decoder takes for it the file's size does not tell
+MOST_PIXELS = 8192 * 8192  # of a frame; a small file can ask a decoder for any amount of memory
 _COVER = av.stream.Disposition.attached_pic
 
 

@@ -40,7 +40,7 @@ from comodo.simulate.trajectory import (
 from comodo.storage.files import atomic
 
 FAMILY_MATCHES = 0.75  # share of recordings that take place where their activity usually does
-DESCRIPTION = "simulated by comodo"  # how a folder of ours is told from real data
+DESCRIPTION = "simulated by comodo"  # marks a simulated folder, so that real data are never replaced
 IMU_COLUMNS = ("component_idx", "component_timestamp_ms", TIME, *GYRO, *ACCEL)
 
 
@@ -77,7 +77,7 @@ def takes(settings: SimulateSettings, stream: int = 0) -> list[Take]:
 
     Args:
         settings: the world.
-        stream: worlds of different streams share no subject and no place, whatever their seeds.
+        stream: worlds of different streams share no subject and no place, even with equal seeds.
 
     Raises:
         ValueError: `trajectory_imu` does not hold the recordings that the settings ask for.

@@ -33,7 +33,7 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     which look at it behave. A crash leaves a `.partial` name behind, never a half-written `path`; the next try on the
     same machine removes it. What is written may be read by whom the umask allows, also where a library (safetensors)
     writes files for their owner alone. A full disk, a quota or a folder that must not be written raises `WriteError`,
-    whatever the library that wrote made of it.
+    however the writing library reports it.
     """
     path = Path(path)
     partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")

@@ -16,8 +16,8 @@ from torch import nn
 from comodo.distill.loop import Run, train_distillation
 from comodo.distill.schedule import shuffled_batches
 from comodo.errors import TrainingError
+from comodo.models.base import Student
 from comodo.models.heads import ProjectionHead
-from comodo.models.student import Student
 from comodo.models.students import load_student
 from comodo.objectives import ComodoLoss, Lesson
 from comodo.objectives.queue import initial_queue_indices

@@ -16,8 +16,8 @@ from torch import nn
 
 from comodo.config import ExperimentSettings
 from comodo.jobs.versions import VERSIONS
+from comodo.models.base import Student
 from comodo.models.heads import new_head
-from comodo.models.student import Student
 from comodo.models.students import new_student
 from comodo.objectives import ComodoLoss
 from tests.support.project import ROOT

@@ -14,7 +14,7 @@ from comodo.errors import ImuError, LayoutError
 from comodo.layouts.egoexo4d import EgoExo4D
 from comodo.layouts.opening import open_layout
 from comodo.recordings.imu_shard import preprocess, write_imu_shard
-from comodo.recordings.raw import fingerprint
+from comodo.recordings.raw_files import fingerprint
 from comodo.recordings.signal import ImuSignal
 from tests.support.writers import take, write_splits, write_takes
 

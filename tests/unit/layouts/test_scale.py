@@ -11,7 +11,7 @@ import pytest
 from comodo.config import SPLITS, DatasetSettings
 from comodo.layouts.opening import open_layout
 from comodo.layouts.types import Recording
-from comodo.recordings.raw import fingerprint
+from comodo.recordings.raw_files import fingerprint
 from tests.support.writers import take, write_splits, write_takes
 
 SIZES = {"ego4d": (1110, 162, 316), "egoexo4d": (3495, 501, 998), "uestc": (4553, 653, 1316)}

@@ -10,7 +10,7 @@ from comodo.config import DatasetSettings
 from comodo.errors import ImuError, LayoutError
 from comodo.layouts.opening import open_layout
 from comodo.layouts.table import Table, check_imu_described, spread_paused
-from comodo.recordings.raw import labelled_state
+from comodo.recordings.raw_files import labelled_state
 
 HEADER = "recording,split,label,video,imu"
 ROWS = ["a,train,walk,a.mp4,", "b,train,fly,b.mp4,", "c,val,walk,c.mp4,", "d,test,fly,d.mp4,"]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from comodo.models.student import pad_left
+from comodo.models.base import pad_left
 
 
 def test_collation_gives_the_published_numbers(golden: Path) -> None:

@@ -86,7 +86,7 @@ class MiniRocket(nn.Module):
         rocket = self._aeon()
         rocket.parameters = tuple(getattr(self, name).cpu().numpy() for name in self._FITTED)
         rocket._n_jobs = min(torch.get_num_threads(), numba.config.NUMBA_NUM_THREADS)
-        # `transform` asks for what `fit` has seen, which a loaded one has not
+        # `transform` needs the metadata of `fit`, which a loaded model lacks
         return torch.from_numpy(rocket._transform(self._standardised(windows))).to(windows.device)
 
     def _standardised(self, windows: Tensor) -> NDArray[np.float32]:

@@ -14,11 +14,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from comodo.errors import ModelError
-from comodo.models.baselines.dlinear import DLinear
-from comodo.models.baselines.informer import Informer
-from comodo.models.baselines.minirocket import MiniRocket
-from comodo.models.baselines.timesnet import TimesNet
-from comodo.models.student import (
+from comodo.models.base import (
     Student,
     StudentOptions,
     check_keys,
@@ -27,6 +23,10 @@ from comodo.models.student import (
     refuse_padding,
     stretch,
 )
+from comodo.models.baselines.dlinear import DLinear
+from comodo.models.baselines.informer import Informer
+from comodo.models.baselines.minirocket import MiniRocket
+from comodo.models.baselines.timesnet import TimesNet
 
 
 class BaselineStudent(Student):

@@ -8,7 +8,7 @@ import pytest
 
 from comodo.config import DatasetSettings
 from comodo.layouts.types import Recording
-from comodo.recordings.raw import AS_SIMULATED, fingerprint, labelled_state, raw_state, recordings_of
+from comodo.recordings.raw_files import AS_SIMULATED, fingerprint, labelled_state, raw_state, recordings_of
 
 SPLITS = {"train": "a\tx\nb\ty\n", "val": "c\tx\nd\ty\n", "test": "e\tx\nf\ty\n"}
 
@@ -117,7 +117,8 @@ def test_fingerprint_survives_what_cannot_be_stated(tmp_path: Path) -> None:
 def test_fingerprint_stats_each_file_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
     monkeypatch.setattr(
-        "comodo.recordings.raw.os.stat", lambda path: calls.append(path) or (_ for _ in ()).throw(OSError)
+        "comodo.recordings.raw_files.os.stat",
+        lambda path: calls.append(path) or (_ for _ in ()).throw(OSError),
     )
     cuts = [Recording(str(i), "train", "x", tmp_path / "v", tmp_path / "v", start_s=i) for i in range(50)]
     fingerprint(cuts)

@@ -1,4 +1,4 @@
-"""What a student is: an IMU encoder that maps windows (B, C, T) and a mask to embeddings (B, dim)."""
+"""The contract of a student: an IMU encoder of windows (B, C, T) with a mask to embeddings (B, dim)."""
 
 from __future__ import annotations
 
