@@ -10,6 +10,9 @@ import pytest
 
 from tests.support.project import ROOT
 
+# of huggingface_hub's mixin, which loads weights into a class that is there
+WITHOUT_CODE = {"MOMENTPipeline.from_pretrained", "template.from_pretrained"}
+
 
 def calls(tree: ast.AST) -> Iterator[tuple[str, ast.Call]]:
     for node in ast.walk(tree):
@@ -43,7 +46,8 @@ def test_data_never_become_code(path: Path) -> None:
         }, name
         assert name not in {"pd.read_pickle", "h5py.special_dtype", "joblib.load"}, name
         assert given.get("shell", "False") == "False", name
-        assert given.get("trust_remote_code", "False") == "False", name
+        if name.endswith("from_pretrained") and name not in WITHOUT_CODE:
+            assert given.get("trust_remote_code") == "False", name
         if name == "torch.load":
             assert given.get("weights_only") == "True"
         if name == "np.load":

@@ -67,13 +67,15 @@ def _end_with(parent: int, ended: threading.Event) -> None:
 
 @contextmanager
 def job_log(path: str) -> Iterator[logging.Logger]:
-    """Log to `path` and to the terminal: logging, warnings, progress bars.
+    """Log to `path` and to the terminal: logging, warnings, progress bars. Standard input is empty within.
 
     A `ComodoError` says that data, config or disk are at fault: the terminal gets its one line, the log the traceback,
     and the process ends with status 1. Any other exception shows its traceback in both. When the process that started
     this one is killed, this one ends as well.
     """
-    terminal = sys.stderr
+    terminal, answers = sys.stderr, os.dup(0)
+    with open(os.devnull) as nothing:
+        os.dup2(nothing.fileno(), 0)  # a library that asks on the terminal gets no answer
     ended = threading.Event()
     signal.signal(END, signal.default_int_handler)
     threading.Thread(target=_end_with, args=(os.getppid(), ended), daemon=True).start()
@@ -97,3 +99,5 @@ def job_log(path: str) -> Iterator[logging.Logger]:
         finally:
             ended.set()
             sys.stderr = terminal
+            os.dup2(answers, 0)
+            os.close(answers)

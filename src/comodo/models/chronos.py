@@ -82,5 +82,7 @@ class ChronosBoltStudent(Student):
         """Load one by `ChronosBoltModelForForecasting.from_pretrained`, as float32."""
         from chronos.chronos_bolt import ChronosBoltModelForForecasting
 
-        model = ChronosBoltModelForForecasting.from_pretrained(folder, revision=revision, dtype=torch.float32)
+        model = ChronosBoltModelForForecasting.from_pretrained(
+            folder, revision=revision, dtype=torch.float32, trust_remote_code=False
+        )
         return cls(model, model.config.d_model, options)

@@ -142,7 +142,7 @@ def load_teacher(
     name = str(id_or_folder)
     check_sums(Path(name))
     try:
-        config = transformers.AutoConfig.from_pretrained(name, revision=revision)
+        config = transformers.AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
     except (OSError, ValueError) as error:
         raise ModelError(f"teacher {name!r}: no config could be read: {first_line(error)}") from error
     tower = getattr(config, "vision_config", None) or config
@@ -154,7 +154,12 @@ def load_teacher(
     model_class = getattr(transformers, family.model)
     try:
         model, info = model_class.from_pretrained(
-            name, config=tower, revision=revision, dtype=torch.float32, output_loading_info=True
+            name,
+            config=tower,
+            revision=revision,
+            dtype=torch.float32,
+            output_loading_info=True,
+            trust_remote_code=False,
         )
     except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"teacher {name!r}: the weights cannot be loaded: {first_line(error)}") from error

@@ -87,3 +87,11 @@ def wait_until(done: Callable[[], bool], timeout: float = 30) -> None:
     while not done():
         assert time.monotonic() < deadline
         time.sleep(0.05)
+
+
+def test_a_job_has_no_standard_input(tmp_path: Path) -> None:
+    code = "import sys\nfrom comodo.jobs.log import job_log\nwith job_log('log'):\n    print(repr(sys.stdin.read()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, input="y\n", capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "''\n"
