@@ -3,10 +3,11 @@ import re
 from pathlib import Path
 
 from comodo.config import SPLITS, load
-from comodo.errors import ConfigError, LayoutError
+from comodo.errors import ConfigError, LayoutError, QualityError
 from comodo.jobs.versions import VERSIONS
+from comodo.recordings.accepted import check_accepted
 from comodo.recordings.published_splits import PUBLISHED
-from comodo.recordings.raw_files import folder_state, labelled_state, raw_state
+from comodo.recordings.raw_files import folder_state, imu_state, labelled_state, raw_state
 from comodo.report.published import TABLE as PUBLISHED_FIGURES
 from comodo.report.published import candidates
 from comodo.report.runs import evaluated_runs
@@ -21,6 +22,13 @@ SETTINGS = {name: CONFIG.used_settings(name) for name in EXPERIMENTS}  # what th
 EVALUATIONS = [(e, d) for e in EXPERIMENTS for d in CONFIG.evaluated_on(e)]
 ENCODED = CONFIG.encoded()
 DATASETS = sorted({e.dataset for e in EXPERIMENTS.values()} | {d for _, d in EVALUATIONS})
+
+
+try:
+    for dataset in DATASETS:
+        check_accepted(dataset, CONFIG.datasets[dataset].max_bad_fraction, Path("results"))
+except QualityError as error:
+    raise WorkflowError(str(error))
 
 
 def one_of(names):
@@ -51,7 +59,7 @@ def dataset_settings(*keys):
     def chosen(wildcards):
         settings = CONFIG.datasets[wildcards.dataset]
         imu_only = {"video"} if settings.video is None else set()  # concerns every rule
-        return settings.model_dump(mode="json", include=keys | imu_only)
+        return settings.used(keys | imu_only)
 
     return chosen
 
@@ -122,11 +130,6 @@ def anchors_of_evaluation(wildcards):
     if "anchors" not in CONFIG.protocols(wildcards.experiment, wildcards.dataset):
         return []
     return f"results/{wildcards.dataset}/teachers/{SETTINGS[wildcards.experiment]['teacher']}/anchors.h5"
-
-
-def trained_labels(wildcards):
-    """Params function: the labels of each class that a supervised student was trained on."""
-    return {"labels_per_class": [EXPERIMENTS[wildcards.experiment].labels_per_class or "all"]}
 
 
 def teacher_of(wildcards):

@@ -22,7 +22,7 @@ rule distill:
     params:
         version=VERSIONS["distill"],
         settings=lambda wildcards: SETTINGS[wildcards.experiment],
-        student=lambda wildcards: student_of(wildcards).model_dump(mode="json"),
+        student=lambda wildcards: student_of(wildcards).used(),
         checkpoint=lambda wildcards: folder_state(student_of(wildcards).checkpoint),
         state="results/experiments/{experiment}/seed{seed}/state",
     message:

@@ -7,7 +7,8 @@ rule encode_video:
         clips="results/{dataset}/clips/{shard}.parquet",
         video="results/{dataset}/video/{shard}",
     output:
-        store="results/{dataset}/teachers/{teacher}/shards/{shard}.h5",
+        # kept until the job decides: a store of the same pairs and teacher is not encoded again
+        store=update("results/{dataset}/teachers/{teacher}/shards/{shard}.h5"),
     log:
         "results/logs/encode_video/{dataset}-{teacher}-{shard}.log",
     benchmark:
@@ -20,8 +21,8 @@ rule encode_video:
     params:
         version=VERSIONS["encode_video"],
         settings=lambda wildcards: teacher_of(wildcards).embedding_settings(),
-        # a function of `input` is no rerun trigger: embeddings do not depend on the batch size
-        batch_size=lambda wildcards, input: teacher_of(wildcards).batch_size,
+        # a function of `input` is no rerun trigger: embeddings do not depend on how they are computed
+        speed=lambda wildcards, input: teacher_of(wildcards).speed_settings(),
         checkpoint=lambda wildcards: folder_state(teacher_of(wildcards).checkpoint),
     message:
         "Encoding {wildcards.dataset}, shard {wildcards.shard}, with {wildcards.teacher}"

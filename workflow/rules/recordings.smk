@@ -67,7 +67,7 @@ rule preprocess_imu:
     params:
         version=VERSIONS["preprocess_imu"],
         settings=dataset_settings("shards", "imu", "alignment"),
-        raw=of_raw(raw_state),
+        raw=of_raw(imu_state),
     message:
         "Resampling the IMU of {wildcards.dataset}, shard {wildcards.shard}"
     script:

@@ -11,7 +11,7 @@ with job_log(snakemake.log[0]):
         recordings=Path(snakemake.input.recordings),
         quality=Path(snakemake.input.quality),
         shards=[Path(path) for path in snakemake.input.shards],
-        max_bad_fraction=snakemake.params.max_bad_fraction,
+        max_bad_fraction=snakemake.params.allowed,
         dataset=snakemake.wildcards.dataset,
     )
     write_table(windows, Path(snakemake.output.clips))

@@ -2,10 +2,14 @@
 
 from pathlib import Path
 
-from comodo.config import DatasetSettings
+from comodo.config import SimulateSettings
 from comodo.jobs.log import job_log
 from comodo.simulate.dataset import write_dataset
 
 with job_log(snakemake.log[0]):
-    settings = DatasetSettings.model_validate(snakemake.params.settings)
-    write_dataset(settings.simulate, Path(settings.root), Path(snakemake.output.marker), snakemake.threads)
+    write_dataset(
+        settings=SimulateSettings.model_validate(snakemake.params.settings["simulate"]),
+        root=Path(snakemake.params.settings["root"]),
+        marker=Path(snakemake.output.marker),
+        workers=snakemake.threads,
+    )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
@@ -125,6 +126,17 @@ class DatasetSettings(Block):
         default_factory=VideoSettings, description="extracted clips; null: IMU only, no video is touched"
     )
     imu: ImuSettings = Field(default_factory=ImuSettings, description="resampled IMU")
+
+    def used(self, keys: set[str]) -> dict[str, Any]:
+        """Return settings as plain values; one that has no effect has its default, so that it reruns nothing."""
+        changes: dict[str, Any] = {}
+        if self.splits is not None and Path(self.splits) == Path(self.root, "splits"):
+            changes["splits"] = None
+        if self.layout != "uestc":
+            counts = ("accel_counts_per_g", "gyro_counts_per_dps")
+            usual = {key: ImuSettings.model_fields[key].default for key in counts}
+            changes["imu"] = self.imu.model_copy(update=usual)
+        return self.model_copy(update=changes).model_dump(mode="json", include=keys)
 
     @model_validator(mode="after")
     def _consistent(self) -> DatasetSettings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -20,6 +20,9 @@ class PretrainingSettings(Block):
     learning_rate: float = Field(1e-3, gt=0, description="peak learning rate (AdamW, one cycle)")
 
 
+Settings = TypeVar("Settings", bound="ModelSettings")
+
+
 class ModelSettings(Block):
     """A model: an existing checkpoint, or an architecture with fresh weights."""
 
@@ -35,6 +38,11 @@ class ModelSettings(Block):
         if (self.checkpoint is None) == (self.architecture is None):
             raise ValueError("give either `checkpoint` (hub id or folder) or `architecture` (fresh weights)")
         return self
+
+
+def _usual(settings: Settings, keys: set[str]) -> Settings:
+    """Return settings with the defaults of `keys`."""
+    return settings.model_copy(update={key: type(settings).model_fields[key].default for key in keys})
 
 
 class TeacherSettings(ModelSettings):
@@ -62,14 +70,19 @@ class TeacherSettings(ModelSettings):
         description="share of train clips seen mirrored (published: 0.5, drawn anew each run)",
     )
 
+    def speed_settings(self) -> dict[str, Any]:
+        """Return the settings of how embeddings are computed, which do not change them (but for rounding)."""
+        return self.model_dump(mode="json", include={"batch_size", "compile"})
+
     def embedding_settings(self) -> dict[str, Any]:
         """Return the settings that embeddings depend on, as plain values.
 
-        `batch_size` is always the default: embeddings do not depend on it, but stores of the first version were made
-        with it among the params, and another text of the params would encode everything again.
+        Others have their default: embeddings do not depend on `batch_size`, by rounding only on `compile`, nor on the
+        seed of a checkpoint or the revision of fresh weights. Stores of the first version were made with these keys
+        among the params, and another text of the params would encode everything again.
         """
-        usual = self.model_copy(update={"batch_size": type(self).model_fields["batch_size"].default})
-        return usual.model_dump(mode="json", exclude={"pretraining"})
+        without_effect = {"batch_size", "compile", "seed" if self.checkpoint is not None else "revision"}
+        return _usual(self, without_effect).model_dump(mode="json", exclude={"pretraining"})
 
     @model_validator(mode="after")
     def _fresh(self) -> TeacherSettings:
@@ -88,6 +101,15 @@ class StudentSettings(ModelSettings):
     ) = Field(None, description="family with fresh weights")
     reduction: Literal["concat", "mean"] = Field("concat", description="how channels become one embedding")
     gradient_checkpointing: bool = Field(False, description="MOMENT: less memory, slower")
+
+    def used(self) -> dict[str, Any]:
+        """Return the settings that a student depends on, as plain values; others have their default."""
+        without_effect = set()
+        if self.architecture is not None:
+            without_effect |= {"revision"} | (
+                {"gradient_checkpointing"} if self.architecture != "moment" else set()
+            )
+        return _usual(self, without_effect).model_dump(mode="json")
 
 
 def model_name(settings: ModelSettings) -> str:

@@ -115,7 +115,6 @@ def encode_shard(
     candidates: pd.DataFrame,
     video: Path,
     settings: TeacherSettings,
-    batch_size: int,
     made: Path | None,
     store: Path,
     threads: int,
@@ -126,7 +125,6 @@ def encode_shard(
         candidates: of the shard; only its pairs are encoded.
         video: folder of the shard's extracted clips.
         settings: the teacher.
-        batch_size: clips encoded at once.
         made: folder of a teacher that the workflow made itself.
         store: the HDF5 file to write.
         threads: CPU threads to use.
@@ -140,6 +138,6 @@ def encode_shard(
     if settings.compile:
         teacher.compile()
     pairs = kept_pairs(candidates)
-    batches = encode_clips(pairs, video, teacher, batch_size, threads, settings.flip)
+    batches = encode_clips(pairs, video, teacher, settings.batch_size, threads, settings.flip)
     identity = teacher.identity | ({"flip": settings.flip} if settings.flip else {})
     write_store(store, pairs, teacher.dim, batches, identity)

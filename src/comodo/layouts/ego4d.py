@@ -14,7 +14,7 @@ from typing import Any
 from comodo.config import DatasetSettings
 from comodo.errors import LayoutError
 from comodo.layouts.imu_csv import read_imu_csv
-from comodo.layouts.processed import SUFFIX, imu_path, read_processed_imu, video_path
+from comodo.layouts.processed import SUFFIX, clock_files, imu_path, read_processed_imu, video_path
 from comodo.layouts.split_files import check_root, read_split_files, read_text, required_splits, split_folder
 from comodo.layouts.types import ImuSamples, Recording
 
@@ -50,6 +50,10 @@ class Ego4D:
             )
             for uid, label, split in rows
         ]
+
+    def clock_files(self, recording: Recording) -> list[Path]:
+        """Name the times of a processed array; a raw csv holds its own clock."""
+        return clock_files(recording)
 
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
         """Read the csv of a recording, one entry per `component_idx`. Raises `ImuError`."""

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 from comodo.config import DatasetSettings
 from comodo.errors import LayoutError
 from comodo.layouts.imu_csv import LONGEST_LINE
-from comodo.layouts.processed import SUFFIX, imu_path, read_processed_imu, video_path
+from comodo.layouts.processed import SUFFIX, clock_files, imu_path, read_processed_imu, video_path
 from comodo.layouts.split_files import check_root, read_split_files, read_text, required_splits, split_folder
 from comodo.layouts.types import ImuSamples, Recording
 
@@ -72,6 +72,17 @@ class EgoExo4D:
     def _takes(self) -> dict[str, _Take]:
         return _read_takes(self.root / "takes.json", f"{self.key}.root")
 
+    def clock_files(self, recording: Recording) -> list[Path]:
+        """Name the times of a processed array, or what places an Aria recording on the clock of its video."""
+        if recording.imu.suffix == SUFFIX or recording.video is None:
+            return clock_files(recording)
+        take = self._takes.get(recording.id)
+        timesync = [self._timesync(take)] if take is not None and take.capture else []
+        return [self.root / "takes.json", *timesync]
+
+    def _timesync(self, take: _Take) -> Path:
+        return self.root / "captures" / take.capture / "timesync.csv"
+
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
         """Read the IMU of a take, times counted from the first frame of its video. Raises `ImuError`."""
         if recording.imu.suffix == SUFFIX:
@@ -98,7 +109,7 @@ class EgoExo4D:
         if take is None or not take.capture or take.first_row < 0:
             return None
         try:
-            with (self.root / "captures" / take.capture / "timesync.csv").open(newline="") as file:
+            with self._timesync(take).open(newline="") as file:
                 names = next(csv.reader([file.readline(LONGEST_LINE)]))
                 row = next(csv.reader(islice(file, take.first_row, None)))
             time = float(row[names.index(f"{take.camera}_{RGB_STREAM}_capture_timestamp_ns")])

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comodo.errors import ImuError
-from comodo.layouts.types import ImuSamples
+from comodo.layouts.types import ImuSamples, Recording
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +35,16 @@ def _raw_or(raw: Path, processed: Path) -> Path:
     return processed if not os.path.exists(raw) and os.path.exists(processed) else raw
 
 
+def times_path(path: Path) -> Path:
+    """Return the file with the times of a processed array."""
+    return path.with_name(f"{path.stem}_timestamps{SUFFIX}")
+
+
+def clock_files(recording: Recording) -> list[Path]:
+    """Return the times of a recording whose IMU is a processed array; nothing for a raw one."""
+    return [times_path(recording.imu)] if recording.imu.suffix == SUFFIX else []
+
+
 def read_processed_imu(path: Path) -> ImuSamples:
     """Read a processed array and its times. Raises `ImuError`.
 
@@ -43,7 +53,7 @@ def read_processed_imu(path: Path) -> ImuSamples:
     import numpy as np
 
     signal = _load(path)
-    time_path = path.with_name(f"{path.stem}_timestamps{SUFFIX}")
+    time_path = times_path(path)
     time = _load(time_path).reshape(-1)
     if signal.ndim != 2 or signal.shape[0] != 6:
         raise ImuError("imu_unreadable", f"{path} has shape {signal.shape}, not (6, T)")

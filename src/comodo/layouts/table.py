@@ -134,6 +134,10 @@ class Table:
                 if cut.split not in furthest or _end(cut) > _end(furthest[cut.split]):
                     furthest[cut.split] = cut
 
+    def clock_files(self, recording: Recording) -> list[Path]:
+        """Name nothing: a csv or camera file holds its own clock."""
+        return []
+
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
         """Read the IMU of a recording from its csv or camera file, cut out with a small margin. Raises `ImuError`."""
         samples = (

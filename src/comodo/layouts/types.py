@@ -52,6 +52,10 @@ class Layout(Protocol):
         """List all recordings from split files; opens no media. Raises `LayoutError`."""
         ...
 
+    def clock_files(self, recording: Recording) -> list[Path]:
+        """Name the files beside `video` and `imu` that `read_imu` opens: those that set the clock. Opens none."""
+        ...
+
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
         """Read the raw IMU of a recording, one entry per component. Raises `ImuError`."""
         ...

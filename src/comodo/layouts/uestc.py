@@ -9,10 +9,11 @@ https://ivipclab.github.io/publication_uestc-mmea-cl/
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 from comodo.config import DatasetSettings
 from comodo.layouts.imu_csv import read_imu_csv
-from comodo.layouts.processed import SUFFIX, imu_path, read_processed_imu, video_path
+from comodo.layouts.processed import SUFFIX, clock_files, imu_path, read_processed_imu, video_path
 from comodo.layouts.split_files import check_root, read_split_files, required_splits, split_folder
 from comodo.layouts.types import STANDARD_GRAVITY, ImuSamples, Recording
 
@@ -43,6 +44,10 @@ class Uestc:
             )
             for name, label, split in rows
         ]
+
+    def clock_files(self, recording: Recording) -> list[Path]:
+        """Name the times of a processed array; a raw csv holds its own clock."""
+        return clock_files(recording)
 
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
         """Read the csv of a recording; under `alignment: reference` in g and deg/s, as published. Raises `ImuError`."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,17 +23,23 @@ from comodo.layouts.types import Recording
 AS_SIMULATED = "as simulated"
 
 
-def fingerprint(recordings: Iterable[Recording]) -> str:
-    """Digest of which raw files the recordings use and of each file's size and mtime: one `stat` per file.
+def fingerprint(
+    recordings: Iterable[Recording], more: Callable[[Recording], Iterable[Path]] = lambda recording: ()
+) -> str:
+    """Return a digest of the raw files of recordings and of each file's size and mtime: one `stat` per file.
 
     A missing or unreadable file counts as "missing", so that its later arrival changes the digest. The cut
     (`start_s`, `end_s`) is part of it; label and split are not.
+
+    Args:
+        recordings: their videos and IMU files count.
+        more: further files of a recording.
     """
     digest = hashlib.sha256()
     stats: dict[Path, str] = {}
     for recording in recordings:
         files: list[Path | str] = []
-        for path in (recording.video, recording.imu):
+        for path in (recording.video, recording.imu, *more(recording)):
             if path is not None:
                 if path not in stats:
                     stats[path] = _stat(path)
@@ -74,7 +80,7 @@ def _recordings(dataset: str, settings: str) -> list[Recording]:
 
 
 def raw_state(dataset: str, settings: DatasetSettings, shard: int | None, marker: Path | None) -> str:
-    """Digest of a shard's raw files: paths, sizes, modification times.
+    """Return a digest of a shard's raw files: paths, sizes, modification times.
 
     Simulated data do not exist when the workflow is first parsed. Until somebody touches them their digest is a
     constant, and the marker of the rule that makes them is an ordinary input.
@@ -86,6 +92,14 @@ def raw_state(dataset: str, settings: DatasetSettings, shard: int | None, marker
         }:
             return AS_SIMULATED
     return fingerprint(recordings_of(dataset, settings, shard))
+
+
+def imu_state(dataset: str, settings: DatasetSettings, shard: int | None, marker: Path | None) -> str:
+    """Return the digest of `raw_state`, and of the files that set the clock of the IMU (`Layout.clock_files`)."""
+    if (state := raw_state(dataset, settings, shard, marker)) == AS_SIMULATED:
+        return state
+    clock_files = open_layout(dataset, settings).clock_files
+    return fingerprint(recordings_of(dataset, settings, shard), clock_files)
 
 
 def labelled_state(dataset: str, settings: DatasetSettings, shard: int | None, marker: Path | None) -> str:
@@ -100,11 +114,13 @@ def labelled_state(dataset: str, settings: DatasetSettings, shard: int | None, m
     return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
 
 
-def folder_state(folder: str | None) -> str:
-    """Digest of the files of a local checkpoint folder, by one `stat` each; "" for a hub id."""
+def folder_state(folder: str | None, pattern: str = "*") -> str:
+    """Return a digest of the files of a folder, by one `stat` each; "" where there is none (a hub id)."""
     if folder is None or not Path(folder).is_dir():
         return ""
-    states = [[path.name, *(_state(path) or ())] for path in sorted(Path(folder).iterdir())]
+    root = Path(folder)
+    found = sorted(root.glob(pattern))
+    states = [[str(path.relative_to(root)), *(_state(path) or ())] for path in found]
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]
 
 

@@ -66,7 +66,7 @@ def encode(clips: pd.DataFrame, video: Path, store: Path, **settings: object) ->
     """Embeddings of a shard, its settings handed over as the rule `encode_video` does."""
     given = TeacherSettings.model_validate(settings).model_dump(mode="json", exclude={"pretraining"})
     settings = TeacherSettings.model_validate(given)
-    encode_shard(clips, video, settings, settings.batch_size, None, store, threads=1)
+    encode_shard(clips, video, settings, None, store, threads=1)
     with open_store(store) as file:
         return np.asarray(file["embedding"])
 
