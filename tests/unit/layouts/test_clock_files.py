@@ -57,7 +57,9 @@ def uestc(root: Path) -> dict[str, Any]:
 
 
 def table(root: Path) -> dict[str, Any]:
-    rows = [f"{s}{k},{s},{label},,{s}{k}.csv" for s in ("train", "val", "test") for k, label in enumerate("xy")]
+    rows = [
+        f"{s}{k},{s},{label},,{s}{k}.csv" for s in ("train", "val", "test") for k, label in enumerate("xy")
+    ]
     (root / "t.csv").write_text("\n".join(["recording,split,label,video,imu", *rows]) + "\n")
     accel, gyro = np.split(motion(TIME), 2)
     lines = [",".join(map(str, row)) for row in np.vstack([TIME, accel, gyro]).T]
