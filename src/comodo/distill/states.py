@@ -22,6 +22,9 @@ from comodo.storage.artefacts import new_file
 log = logging.getLogger(__name__)
 Row = dict[str, float]  # of the history
 STATES_KEPT = 2
+ROUNDED = {
+    "objective's start weights"
+}  # the queue is projected when a run starts: its last bits differ by machine
 
 
 @dataclass
@@ -73,6 +76,11 @@ class States:
         self.identity = dict(identity)
         self.own: list[Path] = []
 
+    @staticmethod
+    def made_with(device: str) -> dict[str, str]:
+        """Return what moves the last bits of a training: the same run elsewhere ends with others."""
+        return {"threads": str(torch.get_num_threads()), "device": torch.device(device).type}
+
     def write(self, at: Position, parts: Mapping[str, Any], device: str) -> None:
         """Write a state; keep it and the one before, and nothing else."""
         path = self.folder / f"state-{at.step:09d}.pt"
@@ -83,6 +91,7 @@ class States:
             torch.save(
                 {
                     "identity": self.identity,
+                    "made_with": self.made_with(device),
                     "position": asdict(at),
                     "generators": generators,
                     **{name: part.state_dict() for name, part in parts.items()},
@@ -95,7 +104,12 @@ class States:
                 stale.unlink()
 
     def resume(self, parts: Mapping[str, Any], device: str) -> Position | None:
-        """Bring the newest usable state into the parts and generators; none: start anew, and the log says why."""
+        """Bring the newest usable state into the parts and generators; none: start anew, and the log says why.
+
+        A state that was made with another number of threads, or on another device, is resumed and the log says so: the
+        training goes on from the same weights, but does not end with the same bits as an undisturbed one.
+        """
+        now = self.made_with(device)
         for path in sorted(self.folder.glob("state-*.pt"), reverse=True):
             state = _read_state(path)
             if state is None:
@@ -104,6 +118,11 @@ class States:
             differing = [
                 key for key in {**self.identity, **found} if self.identity.get(key) != found.get(key)
             ]
+            before = state.get("made_with", now)
+            if before != now and set(differing) <= ROUNDED:
+                told = ", ".join(f"{key} {before.get(key)}, now {now[key]}" for key in now)
+                log.warning("%s was made with %s: the training goes on, its last digits differ", path, told)
+                differing = []
             if differing:
                 key = differing[0]
                 log.warning(
@@ -114,7 +133,7 @@ class States:
             for name, part in parts.items():
                 part.load_state_dict(state[name])
             torch.set_rng_state(state["generators"]["cpu"])
-            if "cuda" in state["generators"]:
+            if "cuda" in state["generators"] and now["device"] == "cuda":
                 torch.cuda.set_rng_state(state["generators"]["cuda"], device)
             at = Position(**state["position"])
             log.info("resumed from %s: epoch %d, step %d", path, at.epoch, at.step)
