@@ -48,6 +48,11 @@ class ImuWindows:
         except (OSError, KeyError) as error:
             raise DamageError(self._shards[shard], error) from None
 
+    def describe(self, row: int) -> str:
+        """Name a window: its number, its recording and its samples."""
+        recording, _, first, last = self._rows[row].tolist()
+        return f"window {row} (recording {self._recordings[recording]}, samples {first} to {last})"
+
 
 class Windows(Protocol):
     """The IMU windows of the train clips, read when they are asked for: window i is (C, T), float32."""
