@@ -11,9 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from comodo.errors import DamageError
 from comodo.recordings.imu_shard import read_window
-from comodo.storage.artefacts import check_shapes
+from comodo.storage.hdf5 import checked_hdf5, damage_of
 
 
 class ImuWindows:
@@ -40,13 +39,16 @@ class ImuWindows:
 
     def __getitem__(self, row: int) -> NDArray[np.float32]:
         recording, shard, first, last = self._rows[row].tolist()
-        try:
-            if shard not in self._open:
-                self._open[shard] = h5py.File(self._shards[shard], "r")
-                check_shapes(self._open[shard])
+        path = self._shards[shard]
+        if shard not in self._open:
+            self._open[shard] = checked_hdf5(path)
+        with damage_of(path):
             return read_window(self._open[shard], self._recordings[recording], first, last)
-        except (OSError, KeyError) as error:
-            raise DamageError(self._shards[shard], error) from None
+
+    def describe(self, row: int) -> str:
+        """Name a window: its number, its recording and its samples."""
+        recording, _, first, last = self._rows[row].tolist()
+        return f"window {row} (recording {self._recordings[recording]}, samples {first} to {last})"
 
 
 class Windows(Protocol):

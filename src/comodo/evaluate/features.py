@@ -18,11 +18,12 @@ from typing import Any
 import h5py
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from comodo.clips.tables import pairs_of
 from comodo.embeddings.anchors import ANCHOR_RULES
 from comodo.embeddings.store import open_store
+from comodo.errors import ModelError
 from comodo.jobs.devices import use_device
 from comodo.storage.artefacts import create_hdf5, open_hdf5, write_array, write_texts
 
@@ -67,6 +68,7 @@ def extract_features(
                         with torch.inference_mode():
                             columns.setdefault(name, []).append(head(batch).cpu().numpy())
             arrays = {name: np.concatenate(parts) for name, parts in columns.items()}
+            check_rows(arrays, own["clip"], f"student {student}")
             _write_split(out.create_group(split), own, arrays)
         if trained.classes:
             out["classes"] = trained.classes
@@ -74,8 +76,10 @@ def extract_features(
             with open_hdf5(anchors) as anchor_file:
                 for rule in ANCHOR_RULES:
                     embedding = torch.as_tensor(anchor_file[rule]["embedding"][:], device=device)
-                    projected = project_teacher(embedding, trained.heads["teacher"])
-                    _write_anchors(out, rule, projected.cpu().numpy(), anchor_file[rule]["label"].asstr()[:])
+                    projected = project_teacher(embedding, trained.heads["teacher"]).cpu().numpy()
+                    classes = anchor_file[rule]["label"].asstr()[:]
+                    check_rows({"projected anchor": projected}, classes, f"student {student}")
+                    _write_anchors(out, rule, projected, classes)
 
 
 def extract_teacher_features(store: Path, windows: pd.DataFrame, anchors: Path, target: Path) -> None:
@@ -100,10 +104,32 @@ def extract_teacher_features(store: Path, windows: pd.DataFrame, anchors: Path, 
             own = np.flatnonzero(pairs["split"] == split)
             embeddings = file["embedding"][own]
             arrays = {"feature": embeddings, "projected": embeddings}
+            check_rows(arrays, pairs["clip"].iloc[own], f"teacher of {store}")
             _write_split(out.create_group(split), pairs.iloc[own], arrays)
         for rule in ANCHOR_RULES:
-            anchor = anchor_file[rule]
-            _write_anchors(out, rule, anchor["embedding"][:], anchor["label"].asstr()[:])
+            embedding, classes = anchor_file[rule]["embedding"][:], anchor_file[rule]["label"].asstr()[:]
+            check_rows({"anchor": embedding}, classes, f"teacher of {store}")
+            _write_anchors(out, rule, embedding, classes)
+
+
+def check_rows(arrays: Mapping[str, NDArray[np.float32]], ids: ArrayLike, whose: str) -> None:
+    """Refuse rows (N, D) that are not finite, which rankings would place at will.
+
+    Args:
+        arrays: by what their rows are.
+        ids: of the rows: clips or classes.
+        whose: the model that made them.
+
+    Raises:
+        ModelError: it names the model, and the first such row.
+    """
+    for name, array in arrays.items():
+        finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+        if not finite.all():
+            raise ModelError(
+                f"{whose}: not finite: the {name} of {np.asarray(ids)[finite.argmin()]}; take another model, or train "
+                "it again"
+            )
 
 
 def _write_split(group: h5py.Group, rows: pd.DataFrame, arrays: Mapping[str, NDArray[np.float32]]) -> None:

@@ -13,6 +13,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from comodo.models.base import Student
+from comodo.models.checkpoints import check_finite
 from comodo.models.heads import ProjectionHead
 from comodo.models.students import OWN_FILE, load_student, save_student
 from comodo.storage.artefacts import write_sums
@@ -69,6 +70,7 @@ def load_distilled(folder: Path, device: str) -> Distilled:
 
 def _load_head(path: Path) -> nn.Module:
     weights: dict[str, Tensor] = load_file(path)
+    check_finite(weights.items(), str(path))
     head: nn.Module
     if "weight" in weights:
         head = nn.Linear(weights["weight"].shape[1], weights["weight"].shape[0])

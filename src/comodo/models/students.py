@@ -20,6 +20,7 @@ from comodo.models.baselines.students import (
     MiniRocketStudent,
     TimesNetStudent,
 )
+from comodo.models.checkpoints import check_finite
 from comodo.models.chronos import ChronosBoltStudent
 from comodo.models.mantis import MantisStudent, MantisV2Student
 from comodo.models.moment import MomentStudent
@@ -90,6 +91,7 @@ def load_student(
     # The families' `from_pretrained` leaves random what a checkpoint lacks: no student starts so unnoticed.
     if missing := sorted(student.weights() - stored):
         raise ModelError(f"student {name!r}: {WEIGHTS} lacks {len(missing)} weights, first {missing[0]!r}")
+    check_finite(student.model.state_dict().items(), f"student {name!r}")
     return student.eval()
 
 

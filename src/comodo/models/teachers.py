@@ -17,6 +17,7 @@ from torch import Tensor
 from comodo.errors import ModelError
 from comodo.jobs.devices import autocast, send
 from comodo.jobs.versions import VERSIONS
+from comodo.models.checkpoints import check_finite
 from comodo.models.teacher_families import FAMILIES, IMAGE_MODEL, Family
 from comodo.storage.artefacts import check_sums, file_digest
 from comodo.text import first_line
@@ -168,6 +169,7 @@ def load_teacher(
         model.pooler = None  # a classifier's checkpoint has no pooler; its class token serves
     elif missing:
         raise ModelError(f"teacher {name!r}: {len(missing)} weights are missing, first {missing[0]!r}")
+    check_finite(model.state_dict().items(), f"teacher {name!r}")
     identity = {"model": name, "family": config.model_type, "version": VERSIONS["encode_video"]}
     if family.step or not family.frames:
         identity["n_frames"] = taken

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Any, Final
 
 from comodo.errors import DamageError
 from comodo.storage.files import atomic
+from comodo.storage.hdf5 import checked_hdf5, damage_of
 
 if TYPE_CHECKING:
     import h5py
@@ -54,34 +55,8 @@ def read_tables(paths: Sequence[Path | str]) -> pd.DataFrame:
 @contextmanager
 def open_hdf5(path: Path | str) -> Iterator[h5py.File]:
     """Open an HDF5 file read-only; what turns out damaged or missing in it within the block raises `DamageError`."""
-    import h5py
-
-    try:
-        with h5py.File(path, "r") as file:
-            check_shapes(file)
-            yield file
-    except FileNotFoundError:
-        raise
-    except (OSError, KeyError, RuntimeError) as error:
-        # HDF5's own errors bear no number of the system; those of writing are of another file, and a full disk
-        if getattr(error, "errno", None) is not None or "write" in str(error).lower():
-            raise
-        raise DamageError(Path(path), error) from None
-
-
-def check_shapes(file: h5py.File) -> None:
-    """Refuse arrays larger than the file: ours are written whole and not compressed. Raises `DamageError`."""
-    import h5py
-
-    held = 0
-
-    def add(name: str, part: h5py.HLObject) -> None:
-        nonlocal held
-        held += part.nbytes if isinstance(part, h5py.Dataset) else 0
-
-    file.visititems(add)
-    if held > (size := Path(file.filename).stat().st_size):
-        raise DamageError(Path(file.filename), f"arrays of {held} bytes in a file of {size}")
+    with checked_hdf5(path) as file, damage_of(path):
+        yield file
 
 
 @contextmanager
