@@ -188,7 +188,7 @@ def features(bench: Bench) -> list[Row]:
     clips = imu_shard(bench.folder / "imu.h5", 4, 5 * 64)
     clips["split"] = np.where(clips["recording"].isin(["r0", "r1"]), "train", "test")
     student = new_student("mantis", {}, 0)
-    save_distilled(bench.folder / "student", student, {}, [], "none")
+    save_distilled(bench.folder / "student", student, {}, [], objective="none")
     resident = torch.randn(128, 6, 512)
 
     def ours() -> None:

@@ -21,6 +21,8 @@ rule extract_features:
         gpu=1,
     params:
         version=VERSIONS["extract_features"],
+        # checked by the job; a function of `input` is no rerun trigger
+        expected=lambda wildcards, input: CONFIG.trained_by(wildcards.experiment, int(wildcards.seed)),
     message:
         "Extracting features of {wildcards.dataset} by {wildcards.experiment}, seed {wildcards.seed}"
     script:

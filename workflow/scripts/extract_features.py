@@ -14,4 +14,5 @@ with job_log(snakemake.log[0]):
         anchors=optional_path(snakemake.input.anchors),
         target=Path(snakemake.output.features),
         threads=snakemake.threads,
+        expected=snakemake.params.expected,
     )

@@ -11,7 +11,7 @@ import pandas as pd
 
 from comodo.clips.tables import is_kept, kept_pairs, merge_candidates
 from comodo.config import SPLITS
-from comodo.errors import QualityError
+from comodo.errors import DamageError, QualityError
 from comodo.storage.artefacts import read_table, read_tables
 from comodo.storage.files import atomic
 from comodo.text import for_people
@@ -118,5 +118,9 @@ def merge_clips(
     Raises:
         QualityError: see `check_quality`.
     """
-    check_quality(pd.read_csv(quality, keep_default_na=False), max_bad_fraction, dataset)
+    try:
+        report = pd.read_csv(quality, keep_default_na=False)
+    except ValueError as error:  # pandas' parser errors are
+        raise DamageError(quality, error) from None
+    check_quality(report, max_bad_fraction, dataset)
     return merge_candidates(read_table(recordings), read_tables(shards))

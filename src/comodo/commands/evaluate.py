@@ -18,7 +18,7 @@ from comodo.errors import CommandError
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run `comodo evaluate …`; returns the exit status. Raises `ValueError` or `OSError` where a run cannot be."""
+    """Run `comodo evaluate …`; returns the exit status. Raises `ComodoError` where it cannot run."""
     options = parser().parse_args(arguments)
     if options.model_path and not Path(options.model_path, "config.json").is_file():
         raise CommandError(
@@ -69,12 +69,12 @@ def experiment_config(options: argparse.Namespace) -> dict[str, Any]:
 
 def published_category(model_path: str) -> str:
     """Return the heading of the published result file that a student belongs under; "" is a frozen one."""
-    from comodo.models.distilled import has_linear_head, saved_objective
+    from comodo.models.distilled import has_linear_head, saved_about
     from comodo.report.published import BASELINE_CATEGORY, CATEGORIES, COMODO_CATEGORY
 
     if not model_path or not (Path(model_path) / "comodo.json").is_file():
         return COMODO_CATEGORY
-    objective = saved_objective(Path(model_path))
+    objective = saved_about(Path(model_path), "objective")
     if objective is not None:
         return CATEGORIES.get(objective, COMODO_CATEGORY)
     if not has_linear_head(Path(model_path)):

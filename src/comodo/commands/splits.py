@@ -26,7 +26,7 @@ from comodo.storage.files import atomic
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run `comodo splits …`; returns the exit status. Raises `ValueError` or `OSError`."""
+    """Run `comodo splits …`; returns the exit status. Raises `ComodoError`."""
     options = _parser().parse_args(arguments)
     options.run(options)
     return 0

@@ -47,7 +47,7 @@ WITHOUT_MEANING = {
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run `comodo train …`; returns the exit status. Raises `ValueError` or `OSError` where a run cannot be."""
+    """Run `comodo train …`; returns the exit status. Raises `ComodoError` where it cannot run."""
     options = parser().parse_args(arguments)
     for flag, reason in WITHOUT_MEANING.items():
         if getattr(options, flag) is not None:

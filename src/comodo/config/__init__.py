@@ -14,7 +14,7 @@ from comodo.config.datasets import (
     VideoSettings,
 )
 from comodo.config.evaluation import EvaluationSettings
-from comodo.config.experiments import ExperimentSettings
+from comodo.config.experiments import ExperimentSettings, trained_by
 from comodo.config.loading import load
 from comodo.config.models import (
     ModelSettings,
@@ -45,4 +45,5 @@ __all__ = [
     "VideoSettings",
     "load",
     "model_name",
+    "trained_by",
 ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
+import json
 import math
 from collections.abc import Iterator
 from typing import Any, Literal
@@ -10,6 +12,7 @@ from typing import Any, Literal
 from pydantic import Field, model_validator
 
 from comodo.config.block import Block
+from comodo.config.models import StudentSettings
 from comodo.config.objectives import (
     OBJECTIVES,
     ClipsKeys,
@@ -77,6 +80,12 @@ class ExperimentSettings(
         keys = {"dataset", "student", "objective"} | ({"teacher"} if self.sees_video else set())
         keys |= self.of_objective.used_keys(self.sees_video)
         return self.model_dump(mode="json", include=keys)
+
+
+def trained_by(experiment: ExperimentSettings, student: StudentSettings, seed: int) -> str:
+    """Return a digest of all settings that a trained student depends on, and of its seed."""
+    text = json.dumps([experiment.used, student.used(), seed], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 SWEPT = set(ExperimentSettings.model_fields) - {"eval_datasets", "baseline"}

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 from comodo.config.block import Block, Name, hint
 from comodo.config.datasets import DatasetSettings
 from comodo.config.evaluation import EvaluationSettings
-from comodo.config.experiments import SWEPT, ExperimentSettings, sweep
+from comodo.config.experiments import SWEPT, ExperimentSettings, sweep, trained_by
 from comodo.config.models import StudentSettings, TeacherSettings
 
 
@@ -127,6 +127,11 @@ class Config(Block):
         zero_shot = settings.sees_video and self.datasets[dataset].video is not None
         own_head = settings.of_objective.classifies and dataset == settings.dataset
         return ("svm", *["anchors"] * zero_shot, *["head"] * own_head)
+
+    def trained_by(self, experiment: str, seed: int) -> str:
+        """Return the digest that a student of an experiment carries: of its settings and its seed."""
+        settings = self.experiments[experiment]
+        return trained_by(settings, self.students[settings.student], seed)
 
     def used_settings(self, experiment: str) -> dict[str, Any]:
         """The settings that an experiment's student depends on, and no others, as plain values."""

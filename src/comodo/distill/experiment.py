@@ -14,7 +14,7 @@ import pandas as pd
 
 from comodo.clips.imu_windows import ImuWindows
 from comodo.clips.tables import pairs_of
-from comodo.config import ExperimentSettings, StudentSettings
+from comodo.config import ExperimentSettings, StudentSettings, trained_by
 from comodo.distill.fit import fit_student
 from comodo.distill.loop import Run, train_distillation
 from comodo.distill.validation import Validation
@@ -81,7 +81,8 @@ def distill(
             run = Run(seed=seed, device=device, state_dir=state, made_from=made_from, on_epoch=validate)
             imu_windows = ImuWindows(lesson.train, imu)
             rows = [dict(row) for row in train_distillation(student, lesson, imu_windows, settings, run)]
-    save_distilled(folder, student, lesson.heads, lesson.classes, settings.objective)
+    about = {"objective": settings.objective, "trained_by": trained_by(settings, student_settings, seed)}
+    save_distilled(folder, student, lesson.heads, lesson.classes, **about)
     write_json(rows, history)
     shutil.rmtree(state, ignore_errors=True)
 

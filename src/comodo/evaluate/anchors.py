@@ -7,6 +7,7 @@ from pathlib import Path
 from comodo.config import EvaluationSettings
 from comodo.embeddings.anchors import ANCHOR_RULES
 from comodo.embeddings.ranking import nearest_anchor
+from comodo.evaluate.identity import features_id
 from comodo.evaluate.results import Scores, result_of, scores_on
 from comodo.storage.artefacts import open_hdf5
 
@@ -28,4 +29,4 @@ def score_anchors(features: Path, settings: EvaluationSettings, threads: int = 1
             similarity = nearest_anchor(file["test/projected"][:], anchors["projected"][:])
             result = result_of(similarity, classes, labels, recordings, labels_per_class=0, scoring=rule)
             results.append(result)
-        return scores_on(recordings, classes, results)
+        return scores_on(recordings, classes, results, features_id(file))

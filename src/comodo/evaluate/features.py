@@ -7,10 +7,13 @@ One HDF5 file holds all that the protocols of one encoder on one dataset need:
                     scores (N, C)
     anchors/<rule>/ with a teacher: projected (C, d), label (C,), the anchors in that space
     classes         of a classifier: (C,)
+
+Its attributes say what it was made from (`comodo.evaluate.identity`).
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,7 @@ from comodo.clips.tables import pairs_of
 from comodo.embeddings.anchors import ANCHOR_RULES
 from comodo.embeddings.store import open_store
 from comodo.errors import ModelError
+from comodo.evaluate.identity import ID, check_student, sign_features
 from comodo.jobs.devices import use_device
 from comodo.storage.artefacts import create_hdf5, open_hdf5, write_array, write_texts
 
@@ -35,6 +39,7 @@ def extract_features(
     anchors: Path | None,
     target: Path,
     threads: int,
+    expected: str | None = None,
 ) -> None:
     """Write the features of every train and test window with whole IMU, with or without a video clip.
 
@@ -45,6 +50,10 @@ def extract_features(
         anchors: its anchors in the space of the student's teacher; none where there is no teacher, or no video.
         target: the HDF5 file to write.
         threads: CPU threads to use.
+        expected: what the student was trained by (`Config.trained_by`), where that is known.
+
+    Raises:
+        DamageError: when the student's files are damaged, or it was trained by something else than `expected`.
     """
     import torch
 
@@ -53,10 +62,12 @@ def extract_features(
     from comodo.models.embed import embed
     from comodo.models.heads import project_teacher
 
+    check_student(student, expected)
     device = use_device(threads)
     trained = load_distilled(student, device)
     outputs = {"projected": trained.heads.get("student") if anchors is not None else None}
     outputs["scores"] = trained.heads.get("classifier")
+    content = hashlib.sha256()
     with create_hdf5(target) as out:
         for split in ("train", "test"):
             own = windows[windows["split"] == split]
@@ -69,7 +80,7 @@ def extract_features(
                             columns.setdefault(name, []).append(head(batch).cpu().numpy())
             arrays = {name: np.concatenate(parts) for name, parts in columns.items()}
             check_rows(arrays, own["clip"], f"student {student}")
-            _write_split(out.create_group(split), own, arrays)
+            _write_split(out.create_group(split), own, arrays, content)
         if trained.classes:
             out["classes"] = trained.classes
         if anchors is not None:
@@ -79,7 +90,8 @@ def extract_features(
                     projected = project_teacher(embedding, trained.heads["teacher"]).cpu().numpy()
                     classes = anchor_file[rule]["label"].asstr()[:]
                     check_rows({"projected anchor": projected}, classes, f"student {student}")
-                    _write_anchors(out, rule, projected, classes)
+                    _write_anchors(out, rule, projected, classes, content)
+        sign_features(out, content.hexdigest()[:16], student)
 
 
 def extract_teacher_features(store: Path, windows: pd.DataFrame, anchors: Path, target: Path) -> None:
@@ -95,6 +107,7 @@ def extract_teacher_features(store: Path, windows: pd.DataFrame, anchors: Path, 
         StoreError: when the store was made from another clip table.
     """
     pairs = pairs_of(windows)
+    content = hashlib.sha256()
     with (
         open_store(store, expected=pairs) as file,
         open_hdf5(anchors) as anchor_file,
@@ -105,11 +118,12 @@ def extract_teacher_features(store: Path, windows: pd.DataFrame, anchors: Path, 
             embeddings = file["embedding"][own]
             arrays = {"feature": embeddings, "projected": embeddings}
             check_rows(arrays, pairs["clip"].iloc[own], f"teacher of {store}")
-            _write_split(out.create_group(split), pairs.iloc[own], arrays)
+            _write_split(out.create_group(split), pairs.iloc[own], arrays, content)
         for rule in ANCHOR_RULES:
             embedding, classes = anchor_file[rule]["embedding"][:], anchor_file[rule]["label"].asstr()[:]
             check_rows({"anchor": embedding}, classes, f"teacher of {store}")
-            _write_anchors(out, rule, embedding, classes)
+            _write_anchors(out, rule, embedding, classes, content)
+        out.attrs[ID] = content.hexdigest()[:16]
 
 
 def check_rows(arrays: Mapping[str, NDArray[np.float32]], ids: ArrayLike, whose: str) -> None:
@@ -132,14 +146,22 @@ def check_rows(arrays: Mapping[str, NDArray[np.float32]], ids: ArrayLike, whose:
             )
 
 
-def _write_split(group: h5py.Group, rows: pd.DataFrame, arrays: Mapping[str, NDArray[np.float32]]) -> None:
+def _write_split(
+    group: h5py.Group, rows: pd.DataFrame, arrays: Mapping[str, NDArray[np.float32]], content: Any
+) -> None:
+    """Write a split; `content` is a hash that takes in all of it."""
     for name, array in arrays.items():
         write_array(group, name, array)
+        content.update(np.ascontiguousarray(array))
     for name in ("clip", "label", "recording"):
         write_texts(group, name, rows[name])
+        content.update("\n".join(rows[name]).encode())
 
 
-def _write_anchors(out: h5py.File, rule: str, projected: NDArray[np.float32], classes: NDArray[Any]) -> None:
+def _write_anchors(
+    out: h5py.File, rule: str, projected: NDArray[np.float32], classes: NDArray[Any], content: Any
+) -> None:
     group = out.create_group(f"anchors/{rule}")
     write_array(group, "projected", projected)
     write_texts(group, "label", classes)
+    content.update(np.ascontiguousarray(projected))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from comodo.config import EvaluationSettings
+from comodo.evaluate.identity import features_id
 from comodo.evaluate.results import Scores, result_of, scores_on
 from comodo.storage.artefacts import open_hdf5
 
@@ -22,4 +23,4 @@ def score_head(features: Path, settings: EvaluationSettings, threads: int = 1) -
         labels, recordings = (file[f"test/{name}"].asstr()[:] for name in ("label", "recording"))
         classes, scores = file["classes"].asstr()[:], file["test/scores"][:]
         result = result_of(scores, classes, labels, recordings, labels_per_class=count, scoring="head")
-        return scores_on(recordings, classes, [result])
+        return scores_on(recordings, classes, [result], features_id(file))

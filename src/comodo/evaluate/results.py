@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from comodo.embeddings.ranking import top_k
 from comodo.errors import DamageError
@@ -16,7 +18,16 @@ from comodo.evaluate.metrics import hits_by_recording
 from comodo.storage.files import write_json
 
 
-class Result(BaseModel):
+class _Row(BaseModel):
+    """Fields by name, as in the dicts of the first version: `result["top1"]`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    def __getitem__(self, field: str) -> Any:
+        return getattr(self, field)
+
+
+class Result(_Row):
     """One way to score an encoder on the test split.
 
     Attributes:
@@ -29,8 +40,6 @@ class Result(BaseModel):
         draws: accuracies of each draw of labels.
         classes, class_accuracy, confusion: accuracy of each class and the confusion matrix (rows: truth).
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     labels_per_class: int | Literal["all"]
     scoring: str
@@ -46,7 +55,7 @@ class Result(BaseModel):
     confusion: list[list[int]] | None = None
 
 
-class Scores(BaseModel):
+class Scores(_Row):
     """A score file: the results of one protocol for one encoder on one dataset.
 
     Attributes:
@@ -55,15 +64,35 @@ class Scores(BaseModel):
         recordings: test recordings, sorted.
         windows: test windows of each.
         results: one row per number of labels and scoring.
+        features: digest of the features that were scored; None for a file of the first version.
+        checksum: of all of the above.
     """
-
-    model_config = ConfigDict(extra="forbid")
 
     n_test: int
     n_classes: int
     recordings: list[str]
     windows: list[int]
     results: list[Result]
+    features: str | None = None
+    checksum: str | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Scores:
+        if sum(self.windows) != self.n_test or len(self.windows) != len(self.recordings):
+            raise ValueError("its numbers of windows disagree")
+        for result in self.results:
+            if len(result.hits) != len(self.windows):
+                raise ValueError("its hits are of other recordings")
+            if abs(sum(result.hits) - result.top1 * self.n_test) > 1e-6 * max(1, self.n_test):
+                raise ValueError("its accuracy disagrees with its hits")
+        return self
+
+    def content(self) -> str:
+        """Return a digest of everything but the checksum."""
+        text = json.dumps(
+            self.model_dump(mode="json", exclude={"checksum"}, exclude_none=True), sort_keys=True
+        )
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def result_of(
@@ -82,8 +111,20 @@ def result_of(
     return Result(labels_per_class=labels_per_class, scoring=scoring, **figures)
 
 
-def scores_on(recordings: Sequence[str], classes: Sequence[str], results: Sequence[Result]) -> Scores:
-    """Return the content of a score file; `recordings` (N,) of the test windows, `classes` with or without repeats."""
+def scores_on(
+    recordings: Sequence[str],
+    classes: Sequence[str],
+    results: Sequence[Result],
+    features: str | None = None,
+) -> Scores:
+    """Return the content of a score file.
+
+    Args:
+        recordings: (N,) of the test windows.
+        classes: with or without repeats.
+        results: one row per number of labels and scoring.
+        features: digest of the features (`comodo.evaluate.identity`).
+    """
     names, windows = np.unique(np.asarray(recordings).astype(str), return_counts=True)
     return Scores(
         n_test=len(recordings),
@@ -91,17 +132,22 @@ def scores_on(recordings: Sequence[str], classes: Sequence[str], results: Sequen
         recordings=names.tolist(),
         windows=windows.tolist(),
         results=list(results),
+        features=features,
     )
 
 
 def write_scores(scores: Scores, path: Path) -> None:
-    """Write a score file whole or not at all."""
-    write_json(scores.model_dump(mode="json", exclude_none=True), path)
+    """Write a score file whole or not at all, with its checksum."""
+    signed = scores.model_copy(update={"checksum": scores.content()})
+    write_json(signed.model_dump(mode="json", exclude_none=True), path)
 
 
 def read_scores(path: Path) -> Scores:
-    """Read a score file. Raises `DamageError` where it holds something else."""
+    """Read a score file. Raises `DamageError` where it holds something else, or was edited."""
     try:
-        return Scores.model_validate_json(path.read_bytes())
+        scores = Scores.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise DamageError(path, error.errors()[0]["msg"]) from None
+    if scores.checksum is not None and scores.checksum != scores.content():
+        raise DamageError(path, "its content has another checksum than was written")
+    return scores

@@ -19,6 +19,7 @@ from comodo.clips.sampling import draw_labels
 from comodo.config import EvaluationSettings
 from comodo.embeddings.ranking import TOP_K, unit
 from comodo.errors import DataError
+from comodo.evaluate.identity import features_id
 from comodo.evaluate.metrics import per_class
 from comodo.evaluate.results import Result, Scores, result_of, scores_on
 from comodo.storage.artefacts import open_hdf5
@@ -87,6 +88,12 @@ def fit_svm(features: Floats, labels: NDArray[Any], max_windows: int = 10_000, t
     if len(classes) < 2:
         raise DataError(f"an SVM needs at least two classes, found {classes.tolist()}")
     if len(labels) > max_windows:
+        if counts.min() < 2 or max_windows < len(classes):
+            rare = classes[counts.argmin()]
+            raise DataError(
+                f"{len(labels)} train windows must be subsampled to {max_windows}, but class {rare!r} has "
+                f"{counts.min()}: raise evaluation.max_train_windows, or drop the class"
+            )
         split = StratifiedShuffleSplit(n_splits=1, train_size=max_windows, random_state=0)
         keep, _ = next(split.split(features, labels))
         features, labels = features[keep], labels[keep]
@@ -216,4 +223,5 @@ def score_svm(features: Path, settings: EvaluationSettings, threads: int = 1) ->
             settings.max_train_windows,
             threads,
         )
-    return scores_on(recordings, train_labels, results)
+        identity = features_id(file)
+    return scores_on(recordings, train_labels, results, identity)

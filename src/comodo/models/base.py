@@ -50,9 +50,11 @@ class Student(nn.Module):
     family: ClassVar[str]
     fitted: ClassVar[bool] = False  # by `fit` alone: there is nothing to train by gradients
 
-    def __init__(self, model: Any, width: int, options: StudentOptions) -> None:
-        """Wrap a family's model."""
+    def __init__(self, model: Any, width: int, options: StudentOptions | str = "concat") -> None:
+        """Wrap a family's model; a text is the reduction alone."""
         super().__init__()
+        if isinstance(options, str):
+            options = StudentOptions(options)
         if options.reduction not in REDUCTIONS:
             raise ModelError(f"reduction {options.reduction!r} is unknown; known are {', '.join(REDUCTIONS)}")
         self.model = model

@@ -16,7 +16,7 @@ from comodo.models.base import Student
 from comodo.models.checkpoints import check_finite
 from comodo.models.heads import ProjectionHead
 from comodo.models.students import OWN_FILE, load_student, save_student
-from comodo.storage.artefacts import write_sums
+from comodo.storage.artefacts import SUMS, file_digest, read_json, write_sums
 from comodo.storage.files import atomic
 
 HEADS: Final = {"student": "student_projection", "teacher": "teacher_projection", "classifier": "classifier"}
@@ -34,7 +34,7 @@ class Distilled:
 
 
 def save_distilled(
-    folder: Path, student: Student, heads: Mapping[str, nn.Module], classes: Sequence[str], objective: str
+    folder: Path, student: Student, heads: Mapping[str, nn.Module], classes: Sequence[str], **about: str
 ) -> None:
     """Write a student and the heads it was trained with, as one folder; a head without weights leaves no file.
 
@@ -43,10 +43,10 @@ def save_distilled(
         student: the trained student.
         heads: by their roles (`HEADS`).
         classes: of the classifier; empty without one.
-        objective: its name in the config.
+        about: goes into comodo.json: `objective`, its name in the config, and `trained_by`, a digest of the settings.
     """
     with atomic(folder) as partial:
-        save_student(student.cpu(), partial, objective=objective)
+        save_student(student.cpu(), partial, **about)
         for name, head in heads.items():
             weights = {key: value.cpu().contiguous() for key, value in head.state_dict().items()}
             if weights:
@@ -64,7 +64,7 @@ def load_distilled(folder: Path, device: str) -> Distilled:
         if (path := folder / f"{file}.safetensors").exists():
             heads[name] = _load_head(path).to(device).eval()
     path = folder / CLASSES
-    classes = json.loads(path.read_text()) if path.exists() else []
+    classes = read_json(path) if path.exists() else []
     return Distilled(student.to(device).eval(), heads, classes)
 
 
@@ -81,10 +81,15 @@ def _load_head(path: Path) -> nn.Module:
     return head
 
 
-def saved_objective(folder: Path) -> str | None:
-    """Return the objective that a saved student was trained by; None for one of the first version, which lacks it."""
-    objective: str | None = json.loads((folder / OWN_FILE).read_text()).get("objective")
-    return objective
+def saved_about(folder: Path, key: str) -> str | None:
+    """Return what a saved student says about itself: `objective`, `trained_by`; None for one of the first version."""
+    about: str | None = read_json(folder / OWN_FILE).get(key)
+    return about
+
+
+def student_digest(folder: Path) -> str:
+    """Return a digest of the files of a saved student, by its list of checksums."""
+    return file_digest(folder / SUMS)[:16]
 
 
 def has_linear_head(folder: Path) -> bool:

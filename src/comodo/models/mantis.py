@@ -23,6 +23,8 @@ from comodo.models.base import (
 )
 from comodo.models.mantis_forward import class_token, patch_tokens
 
+TOKENS = ("cls_token", "mean_token", "combined")
+
 
 class MantisStudent(Student):
     """Mantis (Feofanov et al. 2025): windows stretched to its length, the class token of each channel."""
@@ -78,7 +80,16 @@ class MantisStudent(Student):
     def fresh(cls, config: Mapping[str, Any], options: StudentOptions) -> Student:
         """Make one with random weights from the arguments of the model."""
         network = cls.network()
-        check_keys(cls.family, config, set(keywords(network)) - {"device"})
+        defaults = keywords(network)
+        check_keys(cls.family, config, set(defaults) - {"device"})
+        whole = {**defaults, **config}
+        if whole["output_token"] not in TOKENS:
+            raise ModelError(f"output_token of a {cls.family} student is one of {', '.join(TOKENS)}")
+        if not -1 <= whole["return_transf_layer"] < whole["transf_depth"]:
+            raise ModelError(
+                f"return_transf_layer of a {cls.family} student of {whole['transf_depth']} layers is -1 (the last) "
+                f"to {whole['transf_depth'] - 1}"
+            )
         model = network(**config, device="cpu")
         return cls(model, model.hidden_dim, options)
 

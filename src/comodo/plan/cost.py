@@ -13,6 +13,7 @@ import pandas as pd
 from comodo.config import SPLITS, Config, DatasetSettings, ExperimentSettings, StudentSettings
 from comodo.errors import ConfigError
 from comodo.plan.rates import CHANNELS, Rates, measure, rate_name
+from comodo.storage.artefacts import read_table
 
 # Recordings in train, val and test, classes, and about how many clips they give, until clips.parquet tells.
 PUBLISHED_SIZES: Final = {
@@ -48,7 +49,7 @@ def dataset_sizes(config: Config, results: Path) -> dict[str, tuple[pd.DataFrame
 
 def _size(name: str, settings: DatasetSettings, table: Path) -> tuple[pd.DataFrame, bool]:
     if table.exists():
-        clips = pd.read_parquet(table, columns=["recording", "split", "label", "paired"])
+        clips = read_table(table)[["recording", "split", "label", "paired"]]
         grouped = clips.groupby(["recording", "split", "label"], as_index=False)["paired"].agg(
             ["size", "sum"]
         )

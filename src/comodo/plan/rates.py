@@ -78,7 +78,7 @@ def read_rates(path: Path) -> Rates:
         ValueError: when the file holds something else.
     """
     try:
-        return Rates.model_validate_json(path.read_text())
+        return Rates.model_validate_json(path.read_bytes())
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     except ValidationError as error:

@@ -19,6 +19,7 @@ from comodo.layouts.ids import shard_of
 from comodo.layouts.opening import open_layout
 from comodo.layouts.table import check_imu_described
 from comodo.layouts.types import Recording
+from comodo.storage.artefacts import read_json
 
 AS_SIMULATED = "as simulated"
 
@@ -128,7 +129,7 @@ def _touched(root: Path, marker: Path) -> set[Path]:
     """Files of a simulated dataset that are no longer as the simulator left them."""
     if not marker.exists():
         return set()
-    files: list[dict[str, Any]] = json.loads(marker.read_text())["files"]
+    files: list[dict[str, Any]] = read_json(marker)["files"]
     return {
         root / file["path"]
         for file in files

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,8 @@ import matplotlib as mpl
 import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
+
+from comodo.storage.artefacts import read_json
 
 mpl.use("Agg")
 
@@ -25,7 +26,7 @@ def plot_training(histories: Mapping[str, str], target: Path) -> None:
     figure, (loss, zero_shot) = plt.subplots(1, 2, figsize=(14, 4.5), layout="constrained")
     colours: dict[str, Any] = {}
     for path, name in histories.items():
-        epochs = pd.DataFrame(json.loads(Path(path).read_text()))
+        epochs = pd.DataFrame(read_json(Path(path)))
         label = None if name in colours else name
         style: dict[str, Any] = {"label": label, "color": colours.setdefault(name, _colour(len(colours)))}
         shown = next((key for key in ("zero_shot_mean", "head") if key in epochs), None)

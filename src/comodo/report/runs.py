@@ -11,7 +11,8 @@ class EvaluatedRun(TypedDict):
     """One encoder on one dataset, as plain data: a teacher (no experiment, no seed), or a student of an experiment.
 
     Keys: folder (relative to results/) with one score file per protocol, `<protocol>.json`; dataset (trained on);
-    eval_dataset; and the rest as in the config. Where there is none: None for experiment, seed and queue_size, "-" for
+    eval_dataset; and the rest as in the config. trained_by is the digest that
+    its student carries. Where there is none: None for experiment, seed, queue_size and trained_by, "-" for
     a student without teacher.
     """
 
@@ -25,6 +26,7 @@ class EvaluatedRun(TypedDict):
     queue_size: int | None
     seed: int | None
     experiment: str | None
+    trained_by: str | None
 
 
 def evaluated_runs(config: Config) -> list[EvaluatedRun]:
@@ -39,7 +41,7 @@ def evaluated_runs(config: Config) -> list[EvaluatedRun]:
     for name, dataset in evaluations:
         protocols = config.protocols(name, dataset)
         runs += [student_run(config, name, seed, dataset, protocols) for seed in config.seeds]
-    return runs
+    return list({run["folder"]: run for run in runs}.values())  # a seed or dataset may be listed twice
 
 
 def teacher_run(dataset: str, teacher: str) -> EvaluatedRun:
@@ -55,6 +57,7 @@ def teacher_run(dataset: str, teacher: str) -> EvaluatedRun:
         queue_size=None,
         seed=None,
         experiment=None,
+        trained_by=None,
     )
 
 
@@ -74,4 +77,5 @@ def student_run(
         queue_size=settings.of_objective.withheld or None,
         seed=seed,
         experiment=experiment,
+        trained_by=config.trained_by(experiment, seed),
     )

@@ -9,7 +9,8 @@ from typing import Any, Final
 import numpy as np
 import pandas as pd
 
-from comodo.evaluate.results import read_scores
+from comodo.evaluate.identity import check_features
+from comodo.evaluate.results import Scores, read_scores
 from comodo.report.bootstrap import paired_difference
 from comodo.report.runs import EvaluatedRun
 
@@ -41,11 +42,23 @@ def collect(results: Path, runs: Sequence[EvaluatedRun]) -> pd.DataFrame:
         about = {key: run[key] for key in ("dataset", "eval_dataset", "teacher", "queue_size", "seed")}
         about |= {key: run[key] or "-" for key in ("student", "objective", "experiment")}
         for name in run["protocols"]:
-            scores = read_scores(results / run["folder"] / f"{name}.json")
+            scores = read_run(results, run, name)
             more = {"protocol": PROTOCOLS[name], "n_test": scores.n_test}
             rows += [{**about, **more, **result.model_dump()} for result in scores.results]
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)
     return table.astype({"seed": "Int64", "queue_size": "Int64"})
+
+
+def read_run(results: Path, run: EvaluatedRun, protocol: str) -> Scores:
+    """Read the scores of a run, and check that they are of the features and the student beside them.
+
+    Raises:
+        DamageError: it names the file that was exchanged or edited.
+    """
+    folder = results / run["folder"]
+    scores = read_scores(folder / f"{protocol}.json")
+    check_features(folder / "features.h5", scores.features, run["trained_by"])
+    return scores
 
 
 def differences(results: Path, runs: Sequence[EvaluatedRun], baselines: Mapping[str, str]) -> pd.DataFrame:
@@ -65,7 +78,7 @@ def differences(results: Path, runs: Sequence[EvaluatedRun], baselines: Mapping[
         if run["experiment"] is None or run["seed"] is None:
             continue
         for name in run["protocols"]:
-            scores = read_scores(results / run["folder"] / f"{name}.json")
+            scores = read_run(results, run, name)
             windows[run["eval_dataset"], name] = scores.windows
             for row in scores.results:
                 key = (run["eval_dataset"], run["experiment"], name, str(row.labels_per_class), row.scoring)
@@ -74,7 +87,7 @@ def differences(results: Path, runs: Sequence[EvaluatedRun], baselines: Mapping[
     for (dataset, experiment, name, labels, scoring), ours in hits.items():
         baseline = baselines.get(experiment)
         theirs = hits.get((dataset, str(baseline), name, labels, scoring))
-        seeds = sorted(ours.keys() & (theirs or {}).keys())
+        seeds = sorted(ours.keys() & (theirs or {}).keys(), key=str)  # the order that the bootstrap draws in
         if theirs is None or not seeds:
             continue
         gain = paired_difference(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,6 +129,14 @@ def write_texts(group: h5py.Group, name: str, texts: Iterable[str]) -> None:
     write_array(group, name, np.array(encoded, dtype=h5py.string_dtype("utf-8", width)))
 
 
+def read_json(path: Path) -> Any:
+    """Read a JSON artefact; raises `DamageError` where it is none."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise DamageError(path, error) from None
+
+
 def write_sums(folder: Path) -> None:
     """List the digests of the files of a folder in its `SHA256SUMS`."""
     lines = [f"{file_digest(file)}  {file.name}\n" for file in sorted(folder.iterdir()) if file.name != SUMS]
@@ -138,7 +147,7 @@ def check_sums(folder: Path) -> None:
     """Compare the files of a folder with its `SHA256SUMS`, where there is one; raises `DamageError`."""
     if not (folder / SUMS).is_file():
         return
-    for line in (folder / SUMS).read_text().splitlines():
+    for line in (folder / SUMS).read_text(errors="replace").splitlines():
         digest, _, name = line.partition("  ")
         if not (folder / name).is_file():
             raise DamageError(folder, f"no {name}")

@@ -96,4 +96,4 @@ def save(folder: Path, head: str, teacher: str = "none", objective: str = "comod
         heads["student"] = new_head(student.dim, 8, 8, seed=0, name="student")
     if teacher == "random":
         heads["teacher"] = new_head(16, 8, 8, seed=0, name="teacher")
-    save_distilled(folder, student, heads, [], objective)
+    save_distilled(folder, student, heads, [], objective=objective)

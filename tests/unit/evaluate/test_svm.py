@@ -11,6 +11,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
 from comodo.embeddings.ranking import top_k, unit
+from comodo.errors import DataError
 from comodo.evaluate.svm import C_GRID, evaluate_svm, fit_svm
 
 RECORDINGS = [f"r{number // 4}" for number in range(40)]
@@ -121,3 +122,10 @@ def test_each_scoring_ranks_by_its_own_scores() -> None:
     )
     assert decision != platt
     assert [{key: getattr(row, key) for key in decision} for row in rows] == [decision, platt]
+
+
+def test_a_class_too_rare_to_subsample_is_named() -> None:
+    features, labels = blobs(300, 4, 2, 1.0, 0)
+    labels[0] = 7
+    with pytest.raises(DataError, match=r"class .*7.* has 1: raise evaluation.max_train_windows"):
+        fit_svm(features, labels, max_windows=100)

@@ -71,7 +71,7 @@ def test_a_head_of_weights_that_are_not_finite(role: str, tmp_path: Path) -> Non
         "teacher": nn.Linear(8, 4),
         "classifier": nn.Linear(student.dim, 2),
     }
-    save_distilled(tmp_path / "s", student, heads, ["a", "b"], "comodo")
+    save_distilled(tmp_path / "s", student, heads, ["a", "b"], objective="comodo")
     name = poison(tmp_path / f"s/{role}.safetensors", np.nan)
     with pytest.raises(
         ModelError, match=rf"{role}\.safetensors: the weight '{name}' holds values that are not"
@@ -132,7 +132,7 @@ def test_scores_that_overflow_name_student_and_clip(tmp_path: Path) -> None:
     table, shard = windows_of(tmp_path)
     student, head = small_student("dlinear"), nn.Linear(6 * 64, 2)
     nn.init.constant_(head.weight, torch.finfo(torch.float32).max)
-    save_distilled(tmp_path / "s", student, {"classifier": head}, ["c0", "c1"], "supervised")
+    save_distilled(tmp_path / "s", student, {"classifier": head}, ["c0", "c1"], objective="supervised")
     with pytest.raises(
         ModelError, match=rf"student {tmp_path}/s: not finite: the scores of {table['clip'][0]};"
     ):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from comodo.errors import ModelError
 from comodo.models.students import load_student, new_student, save_student
 from tests.support.students import FRESH, MANTIS
 
@@ -70,3 +71,10 @@ def test_mantis_refuses_padding(golden: Path) -> None:
         mask[1, :100] = 0
         with pytest.raises(ValueError, match="cannot mask padding"):
             student(torch.randn(2, 6, 512), mask)
+
+
+@pytest.mark.parametrize("family", ["mantis", "mantis-v2"])
+@pytest.mark.parametrize(("key", "value"), [("output_token", "best"), ("return_transf_layer", 9)])
+def test_a_layer_or_token_that_is_not_there_is_refused(family: str, key: str, value: object) -> None:
+    with pytest.raises(ModelError, match=key):
+        new_student(family, FRESH[family] | {key: value}, seed=0)

@@ -47,3 +47,10 @@ def test_a_classifier_is_scored_on_its_own_dataset() -> None:
     assert runs["experiments/labels/seed1/away"]["protocols"] == ["svm"]
     assert runs["experiments/labels/seed1/home"]["teacher"] == "-"
     assert runs["experiments/labels/seed1/home"]["queue_size"] is None
+
+
+def test_a_seed_or_dataset_listed_twice_is_one_run() -> None:
+    twice = CONFIG.model_copy(update={"seeds": (1, 1, 2)})
+    assert [run["folder"] for run in evaluated_runs(twice)] == [
+        run["folder"] for run in evaluated_runs(CONFIG)
+    ]

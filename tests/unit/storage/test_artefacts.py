@@ -167,7 +167,9 @@ def test_a_stage_s_arrays_carry_checksums(write: Callable[[Path], None], array: 
 @pytest.mark.parametrize("name", ["model.safetensors", "student_projection.safetensors", "config.json"])
 def test_a_damaged_student_is_not_used(name: str, tmp_path: Path) -> None:
     student = new_student("dlinear", {}, seed=0)
-    save_distilled(tmp_path / "student", student, {"student": torch.nn.Linear(student.dim, 4)}, [], "l2")
+    save_distilled(
+        tmp_path / "student", student, {"student": torch.nn.Linear(student.dim, 4)}, [], objective="l2"
+    )
     load_distilled(tmp_path / "student", "cpu")
     damaged = bytearray((tmp_path / "student" / name).read_bytes())
     damaged[-3] ^= 0x01

@@ -78,7 +78,7 @@ def clips_folder(made: Any, path: Path) -> None:
 def student_folder(made: Any, path: Path) -> None:
     student = new_student("mantis", MANTIS, seed=0)
     heads = {"student": new_head(student.dim, 64, 32, seed=0, name="student")}
-    save_distilled(path, student, heads, ["a", "b"], "comodo")
+    save_distilled(path, student, heads, ["a", "b"], objective="comodo")
 
 
 def state(made: Any, path: Path) -> None:
