@@ -6,16 +6,20 @@ import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from comodo.embeddings.anchors import ANCHOR_RULES
 from comodo.embeddings.ranking import top_k
 from comodo.errors import DamageError
 from comodo.evaluate.metrics import hits_by_recording
 from comodo.storage.files import write_json
+
+SCORINGS: Final = {"anchors": {*ANCHOR_RULES}, "head": {"head"}, "svm": {"decision", "platt"}}
+"""How each protocol ranks classes."""
 
 
 class _Row(BaseModel):
@@ -142,12 +146,18 @@ def write_scores(scores: Scores, path: Path) -> None:
     write_json(signed.model_dump(mode="json", exclude_none=True), path)
 
 
-def read_scores(path: Path) -> Scores:
-    """Read a score file. Raises `DamageError` where it holds something else, or was edited."""
+def read_scores(path: Path, protocol: str | None = None) -> Scores:
+    """Read a score file, of a protocol where one is given.
+
+    Raises:
+        DamageError: it holds something else, or was edited.
+    """
     try:
         scores = Scores.model_validate_json(path.read_bytes())
     except ValidationError as error:
         raise DamageError(path, error.errors()[0]["msg"]) from None
+    if protocol is not None and not {result.scoring for result in scores.results} <= SCORINGS[protocol]:
+        raise DamageError(path, f"its scores are not of protocol {protocol}")
     if scores.checksum is not None and scores.checksum != scores.content():
         raise DamageError(path, "its content has another checksum than was written")
     return scores

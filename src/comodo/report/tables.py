@@ -56,7 +56,7 @@ def read_run(results: Path, run: EvaluatedRun, protocol: str) -> Scores:
         DamageError: it names the file that was exchanged or edited.
     """
     folder = results / run["folder"]
-    scores = read_scores(folder / f"{protocol}.json")
+    scores = read_scores(folder / f"{protocol}.json", protocol)
     check_features(folder / "features.h5", scores.features, run["trained_by"])
     return scores
 
