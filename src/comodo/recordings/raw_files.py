@@ -19,6 +19,7 @@ from comodo.layouts.ids import shard_of
 from comodo.layouts.opening import open_layout
 from comodo.layouts.table import check_imu_described
 from comodo.layouts.types import Recording
+from comodo.storage.regular import open_text
 
 AS_SIMULATED = "as simulated"
 
@@ -112,11 +113,12 @@ def _touched(root: Path, marker: Path) -> set[Path]:
     """Files of a simulated dataset that are no longer as the simulator left them."""
     if not marker.exists():
         return set()
-    files: list[dict[str, Any]] = json.loads(marker.read_text())["files"]
+    with open_text(marker) as file:
+        files: list[dict[str, Any]] = json.load(file)["files"]
     return {
-        root / file["path"]
-        for file in files
-        if _state(root / file["path"]) != (file["size"], file["mtime_ns"])
+        root / known["path"]
+        for known in files
+        if _state(root / known["path"]) != (known["size"], known["mtime_ns"])
     }
 
 
