@@ -21,9 +21,11 @@ from comodo.clips.tables import kept_pairs
 from comodo.clips.windows import frame_indices
 from comodo.config import TeacherSettings
 from comodo.embeddings.store import write_store
+from comodo.errors import DamageError
 from comodo.jobs.devices import use_device
 from comodo.layouts.ids import safe_name
-from comodo.recordings.small_video import read_frames
+from comodo.recordings.small_video import check_small_video, read_frames
+from comodo.storage.artefacts import read_table
 
 if TYPE_CHECKING:
     from comodo.models.teachers import Teacher
@@ -111,6 +113,26 @@ def _runs(pairs: pd.DataFrame) -> Iterator[list[Any]]:
             yield run
 
 
+def check_videos(pairs: pd.DataFrame, video: Path) -> None:
+    """Compare the extracted videos of pairs with the digests in the video table, `<video>.parquet`.
+
+    Tables of earlier versions have no digests: nothing is compared then, and the log says so.
+
+    Raises:
+        DamageError: a file is missing or not what was extracted.
+    """
+    table = video.with_name(f"{video.name}.parquet")
+    known = read_table(table) if table.exists() else pd.DataFrame()
+    if "sha256" not in known:
+        log.info("%s has no digests: the videos are taken as they are", table)
+        return
+    digests = dict(zip(known["recording"], known["sha256"], strict=True))
+    for recording in pairs["recording"].unique():
+        if not digests.get(recording):
+            raise DamageError(video, f"{table.name} has no video of {recording!r}")
+        check_small_video(video / f"{safe_name(recording)}.mp4", digests[recording])
+
+
 def encode_shard(
     candidates: pd.DataFrame,
     video: Path,
@@ -124,7 +146,7 @@ def encode_shard(
 
     Args:
         candidates: of the shard; only its pairs are encoded.
-        video: folder of the shard's extracted clips.
+        video: folder of the shard's extracted clips; the video table lies beside it.
         settings: the teacher.
         batch_size: clips encoded at once.
         made: folder of a teacher that the workflow made itself.
@@ -133,13 +155,14 @@ def encode_shard(
     """
     from comodo.models.teachers import load_teacher
 
+    pairs = kept_pairs(candidates)
+    check_videos(pairs, video)
     device = use_device(threads)
     teacher = load_teacher(
         made or settings.checkpoint or "", settings.revision, device, settings.n_frames, settings.precision
     )
     if settings.compile:
         teacher.compile()
-    pairs = kept_pairs(candidates)
     batches = encode_clips(pairs, video, teacher, batch_size, threads, settings.flip)
     identity = teacher.identity | ({"flip": settings.flip} if settings.flip else {})
     write_store(store, pairs, teacher.dim, batches, identity)
