@@ -110,7 +110,10 @@ def _table(*paths: str) -> Callable[[Sample, Path], None]:
 
 
 def _extract_clips(sample: Sample, root: Path) -> None:
-    _table("results/tiny/video/0.parquet", "results/tiny/video/1.parquet")(sample, root)
+    for shard in (0, 1):
+        table = pd.read_parquet(root / f"results/tiny/video/{shard}.parquet")
+        digits = table["sha256"].str.len()  # which digits depends on the CPU that encoded
+        sample.text(f"results/tiny/video/{shard}.parquet", table.assign(sha256=digits))
     sample.array("frames", read_frames(min((root / "results/tiny/video/0").glob("*.mp4")), [0, 77]), 8.0)
 
 

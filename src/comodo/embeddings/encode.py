@@ -20,10 +20,12 @@ from tqdm import tqdm
 from comodo.clips.tables import kept_pairs
 from comodo.clips.windows import frame_indices
 from comodo.config import TeacherSettings
-from comodo.embeddings.store import write_store
+from comodo.embeddings.store import is_encoded, write_store
+from comodo.errors import DamageError
 from comodo.jobs.devices import use_device
 from comodo.layouts.ids import safe_name
-from comodo.recordings.small_video import read_frames
+from comodo.recordings.small_video import check_small_video, read_frames
+from comodo.storage.artefacts import read_table
 
 if TYPE_CHECKING:
     from comodo.models.teachers import Teacher
@@ -111,6 +113,31 @@ def _runs(pairs: pd.DataFrame) -> Iterator[list[Any]]:
             yield run
 
 
+def check_videos(pairs: pd.DataFrame, video: Path) -> str:
+    """Compare the extracted videos of pairs with the digests in the video table, `<video>.parquet`.
+
+    Tables of earlier versions have no digests: nothing is compared then, and the log says so.
+
+    Returns:
+        A digest of all of them; "" where there are none.
+
+    Raises:
+        DamageError: a file is missing or not what was extracted.
+    """
+    table = video.with_name(f"{video.name}.parquet")
+    known = read_table(table) if table.exists() else pd.DataFrame()
+    if "sha256" not in known:
+        log.info("%s has no digests: the videos are taken as they are", table)
+        return ""
+    digests = dict(zip(known["recording"], known["sha256"], strict=True))
+    for recording in pairs["recording"].unique():
+        if not digests.get(recording):
+            raise DamageError(video, f"{table.name} has no video of {recording!r}")
+        check_small_video(video / f"{safe_name(recording)}.mp4", digests[recording])
+    used = [f"{recording} {digests[recording]}" for recording in pairs["recording"].unique()]
+    return hashlib.sha256("\n".join(used).encode()).hexdigest()[:16]
+
+
 def encode_shard(
     candidates: pd.DataFrame,
     video: Path,
@@ -119,11 +146,11 @@ def encode_shard(
     store: Path,
     threads: int,
 ) -> None:
-    """Encode the pairs of one shard into a shard of the embedding store.
+    """Encode the pairs of one shard into a shard of the embedding store; one of the same pairs and teacher is kept.
 
     Args:
         candidates: of the shard; only its pairs are encoded.
-        video: folder of the shard's extracted clips.
+        video: folder of the shard's extracted clips; the video table lies beside it.
         settings: the teacher.
         made: folder of a teacher that the workflow made itself.
         store: the HDF5 file to write.
@@ -131,13 +158,18 @@ def encode_shard(
     """
     from comodo.models.teachers import load_teacher
 
+    pairs = kept_pairs(candidates)
+    videos = check_videos(pairs, video)
     device = use_device(threads)
     teacher = load_teacher(
         made or settings.checkpoint or "", settings.revision, device, settings.n_frames, settings.precision
     )
     if settings.compile:
         teacher.compile()
-    pairs = kept_pairs(candidates)
-    batches = encode_clips(pairs, video, teacher, settings.batch_size, threads, settings.flip)
     identity = teacher.identity | ({"flip": settings.flip} if settings.flip else {})
-    write_store(store, pairs, teacher.dim, batches, identity)
+    if videos and is_encoded(store, pairs, identity, videos):
+        log.info("the same clips and teacher as before: %s is kept", store)
+        store.touch()
+        return
+    batches = encode_clips(pairs, video, teacher, settings.batch_size, threads, settings.flip)
+    write_store(store, pairs, teacher.dim, batches, identity, videos)

@@ -50,6 +50,7 @@ def write_store(
     dim: int,
     batches: Iterable[NDArray[np.float32]],
     made_by: Mapping[str, Any],
+    videos: str = "",
 ) -> None:
     """Write a store from a stream of embedding batches.
 
@@ -59,6 +60,7 @@ def write_store(
         dim: width D of the embeddings.
         batches: arrays (B, D) that together hold N rows, in the table's order.
         made_by: what made the embeddings; stored as attributes beside `clips_digest`.
+        videos: digest of the videos that were encoded, where that is known.
 
     Raises:
         StoreError: when the batches hold another number of rows, or a value that is not finite.
@@ -81,6 +83,20 @@ def write_store(
         file.attrs["clips_digest"] = clips_digest(pairs)
         file.attrs["checksum"] = _checksum(target)
         file.attrs["made_by"] = json.dumps(dict(made_by), sort_keys=True)
+        if videos:
+            file.attrs["videos"] = videos
+
+
+def is_encoded(path: Path, pairs: pd.DataFrame, made_by: Mapping[str, Any], videos: str) -> bool:
+    """Return whether a whole store of these pairs and videos, by the same teacher, is there already."""
+    if not path.exists():
+        return False
+    try:
+        with open_store(path, expected=pairs) as file:
+            same = file.attrs["made_by"] == json.dumps(dict(made_by), sort_keys=True)
+            return bool(same and file.attrs.get("videos") == videos)
+    except (DamageError, StoreError):
+        return False
 
 
 @contextmanager

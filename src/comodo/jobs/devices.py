@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import logging
 import os
@@ -121,10 +122,15 @@ def _open(folder: Path, name: str) -> int:
         except FileExistsError:
             if not stat.S_ISDIR(folder.lstat().st_mode):
                 raise
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a FIFO would wait for a writer
         try:
-            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
+            file = os.open(path, flags)
         except FileNotFoundError:
-            return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CREAT, 0o644)
+            file = os.open(path, flags | os.O_CREAT, 0o644)
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise OSError(errno.EINVAL, "not a regular file")
+        return file
     except OSError as error:
         raise DeviceError(
             f"no GPU can be reserved: {path}: {error.strerror}; delete {folder} while no job runs"

@@ -25,11 +25,12 @@ def read_vrs(path: Path) -> tuple[NDArray[np.float64], float | None]:
     Of a file that was cut short this is what is whole. Raises `ImuError`.
     """
     from comodo.errors import ImuError, LayoutError
+    from comodo.storage.regular import check_regular
 
     if importlib.util.find_spec("pyvrs") is None:
         raise LayoutError("reading VRS files needs the package vrs: pip install --no-deps vrs==1.2.2")
     try:
-        path.open("rb").close()
+        check_regular(path)
     except FileNotFoundError:
         raise ImuError("imu_missing_file", f"{path} does not exist") from None
     except (OSError, ValueError) as error:

@@ -20,11 +20,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from comodo.config import DatasetSettings
-from comodo.errors import LayoutError
+from comodo.errors import ImuError, LayoutError
 from comodo.layouts.imu_csv import LONGEST_LINE
 from comodo.layouts.processed import SUFFIX, clock_files, imu_path, read_processed_imu, video_path
 from comodo.layouts.split_files import check_root, read_split_files, read_text, required_splits, split_folder
 from comodo.layouts.types import ImuSamples, Recording
+from comodo.storage.regular import open_text
 
 RGB_STREAM = "214-1"
 VIDEOS = Path("frame_aligned_videos", "downscaled", "448")
@@ -109,12 +110,14 @@ class EgoExo4D:
         if take is None or not take.capture or take.first_row < 0:
             return None
         try:
-            with self._timesync(take).open(newline="") as file:
+            with open_text(self._timesync(take), newline="") as file:
                 names = next(csv.reader([file.readline(LONGEST_LINE)]))
                 row = next(csv.reader(islice(file, take.first_row, None)))
             time = float(row[names.index(f"{take.camera}_{RGB_STREAM}_capture_timestamp_ns")])
-        except (OSError, ValueError, IndexError, StopIteration, csv.Error):
+        except (FileNotFoundError, NotADirectoryError, ValueError, IndexError, StopIteration, csv.Error):
             return None
+        except OSError as error:
+            raise ImuError("imu_unreadable", f"{self._timesync(take)} cannot be read: {error}") from None
         return time if time > 0 else None  # neither NaN nor a placeholder
 
 

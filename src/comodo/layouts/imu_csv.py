@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from comodo.errors import ImuError
+from comodo.storage.regular import open_regular, open_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,7 +29,7 @@ def read_imu_csv(
     from pyarrow import csv as pa_csv
 
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with open_text(path, newline="") as file:
             first = file.readline(LONGEST_LINE)
     except FileNotFoundError:
         raise ImuError("imu_missing_file", f"{path} does not exist") from None
@@ -85,9 +86,16 @@ def _read_csv_with_pandas(path: Path, names: list[str], wanted: list[str], skip:
     import pandas as pd
 
     try:
-        return pd.read_csv(
-            path, header=None, names=names, skiprows=skip, usecols=wanted, index_col=False, dtype="float64"
-        )
+        with open_regular(path) as file:
+            return pd.read_csv(
+                file,
+                header=None,
+                names=names,
+                skiprows=skip,
+                usecols=wanted,
+                index_col=False,
+                dtype="float64",
+            )
     except pd.errors.EmptyDataError:
         return pd.DataFrame({name: [] for name in wanted}, dtype="float64")
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors

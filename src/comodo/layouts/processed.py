@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from comodo.errors import ImuError
 from comodo.layouts.types import ImuSamples, Recording
+from comodo.storage.regular import check_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -72,6 +73,7 @@ def _load(path: Path) -> NDArray[Any]:
     import numpy as np
 
     try:
+        check_regular(path)
         # mapped: the header may ask for more than the file holds, and memory would be taken for it
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False), dtype=np.float64)
     except FileNotFoundError:

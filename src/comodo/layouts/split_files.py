@@ -10,6 +10,7 @@ from pathlib import Path
 
 from comodo.config import SPLITS, DatasetSettings
 from comodo.errors import LayoutError
+from comodo.storage.regular import open_text
 
 LARGEST_LIST = 64 << 20  # bytes of a split file or table of recordings: half a million of them
 UESTC_LINE = re.compile(r"(?:[^\t]*/)?(?P<class>[^/\t]+)/(?P<name>[^/\t]+) \d+ \d+ \d+")
@@ -102,9 +103,10 @@ def read_text(path: Path, key: str, largest: float = math.inf) -> str:
     Raises `LayoutError`, also where it has more than `largest` bytes.
     """
     try:
-        if (size := path.stat().st_size) > largest:
-            raise LayoutError(f"{path} has {size >> 20} MB, too much for a list: see config key {key}")
-        return path.read_text(encoding="utf-8-sig")
+        with open_text(path) as file:
+            if (size := os.fstat(file.fileno()).st_size) > largest:
+                raise LayoutError(f"{path} has {size >> 20} MB, too much for a list: see config key {key}")
+            return file.read()
     except FileNotFoundError:
         raise LayoutError(f"{path} does not exist: put the file there or correct config key {key}") from None
     except LayoutError:

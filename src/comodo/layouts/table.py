@@ -13,7 +13,6 @@ from __future__ import annotations
 import csv
 import io
 import math
-import os
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,8 +21,10 @@ from typing import TYPE_CHECKING
 from comodo.config import SPLITS, DatasetSettings
 from comodo.errors import ImuError, LayoutError
 from comodo.layouts.imu_csv import read_imu_csv
+from comodo.layouts.sample_tables import find_overclaim
 from comodo.layouts.split_files import LARGEST_LIST, check_root, check_splits, read_text, required_splits
 from comodo.layouts.types import STANDARD_GRAVITY, ImuSamples, Recording
+from comodo.storage.regular import open_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -203,8 +204,15 @@ def _read_camera(path: Path) -> ImuSamples:
     import numpy as np
     import telemetry_parser
 
-    if not os.path.exists(path):
-        raise ImuError("imu_missing_file", f"{path} does not exist")
+    try:
+        with open_regular(path) as file:
+            claim = find_overclaim(file)
+    except FileNotFoundError:
+        raise ImuError("imu_missing_file", f"{path} does not exist") from None
+    except (OSError, ValueError) as error:
+        raise ImuError("imu_unreadable", f"{path} cannot be read: {error}") from None
+    if claim:
+        raise ImuError("imu_unreadable", f"{path} is no video that can be read: {claim}")
     try:
         entries = telemetry_parser.Parser(str(path)).normalized_imu()
     except (

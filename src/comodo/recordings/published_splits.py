@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Final
 
 from comodo.errors import SplitsError
 from comodo.storage.files import atomic
+from comodo.storage.regular import open_regular
 
 URL: Final = "https://raw.githubusercontent.com/cruiseresearchgroup/COMODO/main/dataset"
 # The folder of each dataset in the published repository, and the SHA-256 of what lies there.
@@ -66,10 +68,10 @@ def fetch(dataset: str, into: Path, *, source: Path | None = None, url: str | No
     for name, expected in digests.items():
         target = into / name
         if target.exists():
-            if _sha256(target) == expected:
+            if (found := _sha256(target)) == expected:
                 continue
             raise SplitsError(
-                f"{target} exists and is not the published file (SHA-256 {_sha256(target)}, expected {expected}): "
+                f"{target} exists and is not the published file (SHA-256 {found}, expected {expected}): "
                 "move it away, or fetch into another folder with --into"
             )
         with atomic(target) as partial:
@@ -121,7 +123,8 @@ def _copy(source: Path, folder: str, name: str, target: Path) -> str:
 
 
 def _sha256(path: Path) -> str:
-    import pooch
-
-    digest: str = pooch.file_hash(str(path), alg="sha256")
-    return digest
+    try:
+        with open_regular(path) as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise SplitsError(f"{path} cannot be read ({error.strerror}): move it away") from None

@@ -131,9 +131,9 @@ def _touched(root: Path, marker: Path) -> set[Path]:
         return set()
     files: list[dict[str, Any]] = read_json(marker)["files"]
     return {
-        root / file["path"]
-        for file in files
-        if _state(root / file["path"]) != (file["size"], file["mtime_ns"])
+        root / known["path"]
+        for known in files
+        if _state(root / known["path"]) != (known["size"], known["mtime_ns"])
     }
 
 

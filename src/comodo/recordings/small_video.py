@@ -5,6 +5,7 @@ The filters are the published chain (fps, centre crop, scale). decord reads what
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,8 +20,9 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from comodo.config import DatasetSettings, VideoSettings
-from comodo.errors import VideoError
+from comodo.errors import DamageError, VideoError
 from comodo.layouts.ids import safe_name
+from comodo.layouts.sample_tables import find_overclaim
 from comodo.layouts.types import Recording
 from comodo.recordings.transcode import copy_video, transcode
 from comodo.recordings.video_source import (
@@ -30,11 +32,12 @@ from comodo.recordings.video_source import (
     open_video,
     video_stream,
 )
-from comodo.storage.artefacts import write_table
+from comodo.storage.artefacts import file_digest, write_table
 from comodo.storage.files import atomic
+from comodo.storage.regular import open_regular
 
 KEYFRAME_S = 5.0  # between keyframes, where the whole recording is one clip
-TABLE_COLUMNS = ("recording", "file", "n_frames", "duration_s", "frozen", "reason", "detail")
+TABLE_COLUMNS = ("recording", "file", "n_frames", "duration_s", "frozen", "reason", "detail", "sha256")
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +111,7 @@ def extract_recordings(
 
     `clip_s` is the length of a clip in seconds, None where the whole recording is one.
     `file` is a name inside `folder`, "" where the video cannot be used; `reason` says why it is not or not wholly;
-    `frozen` is a JSON list of [start_s, end_s].
+    `frozen` is a JSON list of [start_s, end_s]; `sha256` is the digest of the file, "" where there is none.
     """
     for recording in recordings:
         row: dict[str, Any] = dict(recording=recording.id, file="", n_frames=0, duration_s=0.0, frozen="[]")
@@ -128,7 +131,7 @@ def extract_recordings(
                 threads=threads,
             )
         except VideoError as error:
-            yield row | {"reason": error.reason, "detail": str(error)}
+            yield row | {"reason": error.reason, "detail": str(error), "sha256": ""}
         else:
             yield row | {
                 "file": name,
@@ -137,6 +140,7 @@ def extract_recordings(
                 "frozen": json.dumps(video.frozen),
                 "reason": video.reason or "",
                 "detail": video.detail,
+                "sha256": file_digest(folder / name),
             }
 
 
@@ -166,9 +170,44 @@ def read_frames(path: Path, indices: Sequence[int]) -> NDArray[np.uint8]:
     """Read frames of an extracted video: uint8 (n, H, W, 3), RGB.
 
     The decord reader lives in this call only: it hangs when a process that holds one forks.
+
+    Raises:
+        DamageError: the file is missing, cannot be decoded or has too few frames; it names the folder to delete.
     """
     import decord
 
-    reader = decord.VideoReader(os.fspath(path), ctx=decord.cpu(0), num_threads=1)
-    frames: NDArray[np.uint8] = reader.get_batch(list(indices)).asnumpy()
+    check_small_video(path)
+    try:
+        reader = decord.VideoReader(os.fspath(path), ctx=decord.cpu(0), num_threads=1)
+        if len(reader) <= max(indices):
+            raise DamageError(
+                path.parent, f"{path.name} has {len(reader)} frames, not {max(indices) + 1} or more"
+            )
+        frames: NDArray[np.uint8] = reader.get_batch(list(indices)).asnumpy()
+    except (decord.DECORDError, RuntimeError) as error:
+        raise DamageError(path.parent, f"{path.name} cannot be decoded: {error}") from None
     return frames
+
+
+def check_small_video(path: Path, digest: str | None = None) -> None:
+    """Check that an extracted video is there, is an mp4, and has a `digest` (SHA-256) where one is known.
+
+    Raises:
+        DamageError: it does not; it names the folder to delete.
+    """
+    try:
+        with open_regular(path) as file:
+            head = file.read(8)
+            claim = find_overclaim(file)
+            file.seek(0)
+            found = digest and hashlib.file_digest(file, "sha256").hexdigest()
+    except FileNotFoundError:
+        raise DamageError(path.parent, f"{path.name} does not exist") from None
+    except OSError as error:
+        raise DamageError(path.parent, f"{path.name} cannot be read: {error}") from None
+    if head[4:] != b"ftyp":  # decord would open the files that a playlist names
+        raise DamageError(path.parent, f"{path.name} is no mp4")
+    if claim:
+        raise DamageError(path.parent, f"{path.name}: {claim}")
+    if found != digest:
+        raise DamageError(path.parent, f"{path.name} is not the file that was extracted")

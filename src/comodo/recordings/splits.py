@@ -18,6 +18,7 @@ from comodo.config import SPLITS
 from comodo.errors import LayoutError, SplitsError
 from comodo.layouts.split_files import read_split_files
 from comodo.storage.files import atomic
+from comodo.storage.regular import open_regular
 
 FRACTIONS: Final = (0.7, 0.1, 0.2)
 ATTEMPTS: Final = 10  # orders in which `make_splits` tries the groups
@@ -169,7 +170,14 @@ def write_split_files(rows: Iterable[Row], folder: Path) -> list[Path]:
 
 def check_overwrite(path: Path, text: str) -> None:
     """Raise `SplitsError` where a file exists and holds something else."""
-    if path.exists() and path.read_bytes() != text.encode():
+    try:
+        with open_regular(path) as file:
+            same = file.read() == text.encode()
+    except FileNotFoundError:
+        return
+    except OSError:
+        same = False
+    if not same:
         raise SplitsError(
             f"{path} exists and holds something else: remove it, or name another folder with --into"
         )

@@ -38,6 +38,7 @@ from comodo.simulate.trajectory import (
     trajectory_from_imu,
 )
 from comodo.storage.files import atomic
+from comodo.storage.regular import open_text
 
 FAMILY_MATCHES = 0.75  # share of recordings that take place where their activity usually does
 DESCRIPTION = "simulated by comodo"  # marks a simulated folder, so that real data are never replaced
@@ -281,6 +282,10 @@ def _refuse_foreign(root: Path) -> None:
     """Never replace a folder of real data."""
     if not root.exists() or not any(root.iterdir()):
         return
-    metadata = root / "ego4d.json"
-    if not metadata.is_file() or json.loads(metadata.read_text()).get("description") != DESCRIPTION:
+    try:
+        with open_text(root / "ego4d.json") as file:
+            own = json.load(file)["description"] == DESCRIPTION
+    except (OSError, ValueError, TypeError, KeyError, RecursionError):
+        own = False
+    if not own:
         raise DataError(f"{root} holds files that `simulate` did not write: give `root` another folder")

@@ -82,11 +82,13 @@ def test_a_broken_takes_json_is_named(root: Path, content: str) -> None:
 def test_listing_opens_no_take(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_takes(root, [take(line.partition("\t")[0]) for lines in SPLITS.values() for line in lines])
     opened: list[str] = []
-    real = Path.open
-    monkeypatch.setattr(Path, "open", lambda self, *a, **k: opened.append(self.name) or real(self, *a, **k))
+    real = open
+    monkeypatch.setattr(
+        "builtins.open", lambda path, *a, **k: opened.append(Path(path).name) or real(path, *a, **k)
+    )
     monkeypatch.setattr(os, "scandir", lambda path: pytest.fail(f"looks into {path}"))
     fingerprint(layout(root).recordings())
-    assert set(opened) <= {"train.txt", "val.txt", "test.txt", "takes.json"}
+    assert set(opened) == {"train.txt", "val.txt", "test.txt", "takes.json"}
 
 
 def read(root: Path, path: Path, **settings: Any) -> Any:
@@ -116,14 +118,10 @@ def test_what_is_no_recording_has_its_reason(root: Path, content: bytes) -> None
 
 
 def test_a_file_without_permission_has_its_reason(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = Path.open
+    def refuse(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
 
-    def refuse(path: Path, *args: Any, **kwargs: Any) -> Any:
-        if path.suffix == ".vrs":
-            raise PermissionError(13, "Permission denied")
-        return real(path, *args, **kwargs)
-
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("comodo.storage.regular.check_regular", refuse)
     with pytest.raises(ImuError, match=r"\.vrs cannot be read.*Permission denied") as error:
         read(root, root / "a.vrs")
     assert error.value.reason == "imu_unreadable"

@@ -62,7 +62,7 @@ def test_no_permission_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def refuse(*args: object, **kwargs: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    monkeypatch.setattr("comodo.layouts.imu_csv.open_text", refuse)
     with pytest.raises(ImuError, match=r"a\.csv cannot be read.*Permission denied") as error:
         read_imu_csv(tmp_path / "a.csv", ["a"])
     assert error.value.reason == "imu_unreadable"

@@ -139,7 +139,7 @@ def test_no_permission_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def refuse(*args: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("comodo.recordings.video_source.open", refuse, raising=False)
+    monkeypatch.setattr("comodo.recordings.video_source.open_regular", refuse)
     with pytest.raises(VideoError, match="Permission denied") as error:
         extract_small(tmp_path / "a.mp4", tmp_path / "out.mp4")
     assert error.value.reason == "video_unreadable"
