@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
 
+from comodo.commands.outputs import output_file
 from comodo.config import Config, load
 from comodo.errors import CommandError
 from comodo.plan.cost import dataset_sizes, measure_config, plan
-from comodo.plan.rates import read_rates
+from comodo.plan.rates import Rates, read_rates
 from comodo.plan.text import as_text
 from comodo.storage.files import write_json
+
+LARGEST_RATES = 1 << 20  # bytes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,10 +41,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     config = _read_config(options.config)
+    kept = options.save_rates
+    if kept:
+        inputs = [options.config, *filter(None, [options.rates])]
+        kept = output_file("--save-rates", kept, inputs, "a file of rates", _is_rates)
     sizes = dataset_sizes(config, options.results)
     rates = read_rates(options.rates) if options.rates else measure_config(config, options.seconds)
-    if options.save_rates:
-        write_json(rates.model_dump(mode="json"), options.save_rates)
+    if kept:
+        write_json(rates.model_dump(mode="json"), kept)
     print(as_text(plan(config, sizes, rates), rates))
     return 0
 
@@ -55,3 +63,14 @@ def _read_config(path: Path) -> Config:
     if not isinstance(raw, dict):
         raise CommandError(f"{path} is no config: it has no keys")
     return load(raw)
+
+
+def _is_rates(path: Path) -> bool:
+    """Whether a file is one that `--save-rates` wrote."""
+    if path.stat().st_size > LARGEST_RATES:
+        return False
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.keys() == Rates.model_fields.keys()

@@ -19,12 +19,14 @@ from typing import Any, Final
 import yaml
 
 import comodo
+from comodo.commands.outputs import is_readable, output_file
 from comodo.config import SPLITS, load
 from comodo.errors import CommandError
 from comodo.storage.files import atomic, write_json
 
 CONFIGS: Final = Path("results/commands")  # one per experiment
 RESULTS: Final = Path("results/unsupervised_result/results.json")  # as in the published repository
+HEADING: Final = "# Written by: "  # each of these configs begins with it
 KINDS: Final = {"ego4d": ("ego4d",), "egoexo4d": ("egoexo", "ego-exo"), "uestc": ("uestc", "mmea")}
 RECORDINGS_PER_SHARD: Final = 25  # as in config/ego4d.yaml
 
@@ -136,9 +138,9 @@ def run_experiment(
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
     command += ["--configfile", str(path), "--cores", options.cores]
     shown = shlex.join(["snakemake", *command[3:]])
-    with atomic(path) as partial:
+    with atomic(output_file("the config", path, [], "a config by `comodo`", _is_config)) as partial:
         partial.write_text(
-            f"# Written by: {shlex.join(['comodo', *flags])}\n"
+            f"{HEADING}{shlex.join(['comodo', *flags])}\n"
             "# which writes it anew each time: make a copy to change it. To go on from here, up to the report:\n"
             f"#     {shown}\n\n" + yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
         )
@@ -155,6 +157,12 @@ def run_experiment(
     print(f"student: {run}/student\nscores:  {' '.join(map(str, scores))}\nreport:  {shown}")
     results = json.loads(Path(run, experiment.dataset, "svm.json").read_text())["results"]
     return {row["scoring"]: row for row in results if row["labels_per_class"] == "all"}
+
+
+def _is_config(path: Path) -> bool:
+    """Whether a file is a config that `run_experiment` wrote."""
+    with path.open("rb") as file:
+        return file.readline(len(HEADING)) == HEADING.encode()
 
 
 def run_to_the_end(command: Sequence[str]) -> int:
@@ -189,18 +197,31 @@ def add_result(
     Raises:
         ValueError: the file that is there is none of this kind.
     """
-    try:
-        content = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-        entries = content.setdefault(category, [])
-        entry = {"imu": imu, "dataset": Path(folder).resolve().name, "model": model}
-        entry |= {f"acc{k}": figures[scoring][f"top{k}"] for k in (1, 3, 5)}
-        if entry not in entries:
-            entries.append(entry)
-    except (AttributeError, TypeError, json.JSONDecodeError):
-        raise CommandError(
-            f"{RESULTS} is not a result file (categories with lists of entries): move it away"
-        ) from None
-    write_json(content, RESULTS)
+    entry = {"imu": imu, "dataset": Path(folder).resolve().name, "model": model}
+    entry |= {f"acc{k}": figures[scoring][f"top{k}"] for k in (1, 3, 5)}
+    path = output_file("the result file", RESULTS, [], "a readable file", is_readable)
+    content = _read_results(path)
+    entries = content.setdefault(category, [])
+    if entry not in entries:
+        entries.append(entry)
+        write_json(content, path)
     print(f"results: {RESULTS} ({category}, by {scoring})")
     for name, row in figures.items():
         print(f"  {name:8} acc1 {row['top1']:.4f}  acc3 {row['top3']:.4f}  acc5 {row['top5']:.4f}")
+
+
+def _read_results(path: Path) -> dict[str, list[Any]]:
+    """The entries of a result file by category; none where there is no file. Raises `CommandError`."""
+    try:
+        content = json.loads(path.read_text(), parse_constant=_no_number) if path.exists() else {}
+    except (ValueError, RecursionError):
+        content = None
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
+    if isinstance(content, dict) and all(isinstance(entries, list) for entries in content.values()):
+        return content
+    raise CommandError(f"{path} is not a result file (categories with lists of entries): move it away")
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")

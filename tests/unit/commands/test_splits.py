@@ -160,7 +160,7 @@ def test_make_groups_a_table_by_another_column(table: Path, tmp_path: Path) -> N
 def test_make_never_overwrites_the_table(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = table.read_bytes()
     assert main(["splits", "make", "--table", str(table), "--into", str(table.parent)]) == 1
-    assert "holds something else" in capsys.readouterr().err
+    assert f"--into {table} is the input {table}: name another file" in capsys.readouterr().err
     assert table.read_bytes() == before
 
 
