@@ -22,7 +22,7 @@ import comodo
 from comodo.commands.outputs import is_readable, output_file
 from comodo.config import SPLITS, load
 from comodo.errors import CommandError
-from comodo.storage.files import atomic, write_json
+from comodo.storage.files import atomic, locked, write_json
 
 CONFIGS: Final = Path("results/commands")  # one per experiment
 RESULTS: Final = Path("results/unsupervised_result/results.json")  # as in the published repository
@@ -200,11 +200,12 @@ def add_result(
     entry = {"imu": imu, "dataset": Path(folder).resolve().name, "model": model}
     entry |= {f"acc{k}": figures[scoring][f"top{k}"] for k in (1, 3, 5)}
     path = output_file("the result file", RESULTS, [], "a readable file", is_readable)
-    content = _read_results(path)
-    entries = content.setdefault(category, [])
-    if entry not in entries:
-        entries.append(entry)
-        write_json(content, path)
+    with locked(path):  # of two commands that end at once, one waits for the other
+        content = _read_results(path)
+        entries = content.setdefault(category, [])
+        if entry not in entries:
+            entries.append(entry)
+            write_json(content, path)
     print(f"results: {RESULTS} ({category}, by {scoring})")
     for name, row in figures.items():
         print(f"  {name:8} acc1 {row['top1']:.4f}  acc3 {row['top3']:.4f}  acc5 {row['top5']:.4f}")
