@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import glob
 import json
 import logging
 import os
@@ -46,10 +45,11 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f"{PARTIAL}*-{glob.escape(path.name)}"):
-            owner = left.name.removeprefix(PARTIAL).split("-")[0]
-            if left == partial or not _alive(int(owner)):
-                _remove(left)
+    except OSError as error:  # also of a folder further up
+        raise WriteError(path, error.errno or errno.EIO) from error
+    try:
+        _remove(partial)
+        _remove_leftovers(path)
         yield partial
         _obey_umask(partial)
         _sync(partial)
@@ -121,12 +121,24 @@ def _open_lock(path: Path) -> int:
     return file
 
 
+def _remove_leftovers(path: Path) -> None:
+    """Remove what dead processes of this machine left of a file; names that no process gave are not touched."""
+    ours = re.compile(f"{re.escape(PARTIAL)}([1-9][0-9]*)-{re.escape(path.name)}")
+    names: list[str] = []
+    with suppress(PermissionError):  # a folder may be written and not read
+        names = os.listdir(path.parent)
+    for name in names:
+        if (found := ours.fullmatch(name)) and not _alive(int(found[1])):
+            with suppress(OSError):  # it is in nobody's way, or another process has just removed it
+                _remove(path.with_name(name))
+
+
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's
+    except (PermissionError, OverflowError):  # another user's; the number of no process
         return True
     return True
 
