@@ -30,6 +30,11 @@ def inert_line(text: object) -> str:
     return NEWLINE.sub(_escape, CONTROL.sub(_escape, str(text).replace("\x1b", "\\x1b")))
 
 
+def printable(text: object) -> str:
+    """Show everything that is no plain printable character as `\\x0a`: the text ends no line, in no format."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in str(text))
+
+
 def for_people(table: pd.DataFrame) -> pd.DataFrame:
     """A table for spreadsheets: control characters are shown, and what would be a formula begins with '."""
 
@@ -48,5 +53,11 @@ def first_line(error: object) -> str:
 
 
 def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    return _escaped(match[0])
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if code < 0x10000:
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return f"\\U{code:08x}"

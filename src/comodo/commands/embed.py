@@ -201,7 +201,7 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
             inert(f"{name}: {len(own) - len(holes)} windows")
             + (f"; left out for holes: {where}" if where else "")
         )
-    print(f"{target}: {len(features)} features of {features.shape[1]} numbers")
+    print(inert(f"{target}: {len(features)} features of {features.shape[1]} numbers"))
     return len(files) - whole["recording"].nunique()
 
 

@@ -23,6 +23,7 @@ from comodo.commands.outputs import is_readable, output_file
 from comodo.config import SPLITS, load
 from comodo.errors import CommandError
 from comodo.storage.files import atomic, locked, write_json
+from comodo.text import printable
 
 CONFIGS: Final = Path("results/commands")  # one per experiment
 RESULTS: Final = Path("results/unsupervised_result/results.json")  # as in the published repository
@@ -109,7 +110,7 @@ def short_name(given: str, flag: str) -> str:
     """
     if given and Path(given).is_dir():
         base = re.sub(r"[^A-Za-z0-9_.+=-]", "_", Path(given).resolve().name).lstrip("_.+=-")[:24]
-        return f"{base or 'folder'}-{hashlib.sha256(os.path.normpath(given).encode()).hexdigest()[:6]}"
+        return f"{base or 'folder'}-{hashlib.sha256(os.fsencode(os.path.normpath(given))).hexdigest()[:6]}"
     if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", given, re.ASCII):
         raise CommandError(f"{flag} {given} is neither a folder nor the id of a model on the hub")
     return given.replace("/", "_")
@@ -137,13 +138,9 @@ def run_experiment(
     snakefile, path = repository() / "Snakefile", CONFIGS / f"{name}.yaml"
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
     command += ["--configfile", str(path), "--cores", options.cores]
-    shown = shlex.join(["snakemake", *command[3:]])
+    shown = printable(shlex.join(["snakemake", *command[3:]]))
     with atomic(output_file("the config", path, [], "a config by `comodo`", _is_config)) as partial:
-        partial.write_text(
-            f"{HEADING}{shlex.join(['comodo', *flags])}\n"
-            "# which writes it anew each time: make a copy to change it. To go on from here, up to the report:\n"
-            f"#     {shown}\n\n" + yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-        )
+        partial.write_text(_config_text(config, flags, shown), encoding="utf-8")
     print(f"config:  {path}", flush=True)
     protocols = settings.protocols(name, experiment.dataset)
     scores = [Path(run, experiment.dataset, f"{protocol}.json") for protocol in protocols]
@@ -157,6 +154,28 @@ def run_experiment(
     print(f"student: {run}/student\nscores:  {' '.join(map(str, scores))}\nreport:  {shown}")
     results = json.loads(Path(run, experiment.dataset, "svm.json").read_text())["results"]
     return {row["scoring"]: row for row in results if row["labels_per_class"] == "all"}
+
+
+def _config_text(config: Mapping[str, Any], flags: Sequence[str], shown: str) -> str:
+    """The config as YAML under comments that say where it is from; no flag can end a comment."""
+    comment = (
+        f"{HEADING}{printable(shlex.join(['comodo', *flags]))}\n"
+        "# which writes it anew each time: make a copy to change it. To go on from here, up to the report:\n"
+        f"#     {shown}\n\n"
+    )
+    for as_is in (
+        True,
+        False,
+    ):  # PyYAML takes some line breaks of Unicode for others, unless they are escaped
+        text = comment + yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=as_is)
+        try:
+            if yaml.safe_load(text.encode()) == config:
+                return text
+        except (yaml.YAMLError, UnicodeError):
+            continue
+    raise CommandError(
+        "a flag holds characters that no YAML file can hold: name files without such characters"
+    )
 
 
 def _is_config(path: Path) -> bool:
