@@ -12,7 +12,8 @@ from pathlib import Path
 
 from comodo.commands.outputs import is_readable, output_file
 from comodo.config import SPLITS
-from comodo.errors import SplitsError
+from comodo.errors import LayoutError, SplitsError
+from comodo.layouts.split_files import check_labels
 from comodo.recordings.published_splits import PUBLISHED, fetch
 from comodo.recordings.splits import (
     FRACTIONS,
@@ -128,6 +129,11 @@ def _make_table(options: argparse.Namespace) -> None:
     for row in rows:
         if not row["recording"] or not row["label"]:
             raise SplitsError(f"{options.table}: a row without recording or label: {','.join(row.values())}")
+    labels = ((row["label"], f"recording {row['recording']!r}") for row in rows)
+    try:
+        check_labels(labels, f"{options.table} (option --table)")
+    except LayoutError as error:
+        raise SplitsError(str(error)) from None
     recordings = [(row["recording"], row["label"], groups[row["recording"]]) for row in rows]
     made = make_splits(recordings, options.fractions, options.seed)
     split_of = {i: split for i, _, split in made}

@@ -164,6 +164,18 @@ def test_make_never_overwrites_the_table(table: Path, capsys: pytest.CaptureFixt
     assert table.read_bytes() == before
 
 
+def test_make_refuses_two_spellings_of_a_label(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.write_text(table.read_text(encoding="utf-8-sig").replace("r4,x", "r4,X"))
+    assert main(["splits", "make", "--table", str(table), "--into", str(tmp_path / "into")]) == 1
+    told = capsys.readouterr().err
+    assert (
+        "mine.csv (option --table): labels 'x' (recording 'r0') and 'X' (recording 'r4') differ only" in told
+    )
+    assert not (tmp_path / "into").exists()
+
+
 def test_make_names_a_missing_column(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["splits", "make", "--table", str(table), "--into", str(tmp_path / "into"), "--group", "who"]
     assert main(command) == 1
