@@ -15,6 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from comodo.commands.inputs import check_model
 from comodo.commands.outputs import output_file
 from comodo.config import DatasetSettings
 from comodo.errors import CommandError, ConfigError
@@ -30,7 +31,13 @@ WRITTEN = {"feature", "file", "start_s", "end_s"}  # the arrays of what it write
 def main(arguments: Sequence[str]) -> int:
     """Run `comodo embed …`; returns the exit status, 1 where a file could not be used (the others are written)."""
     options = _parser().parse_args(arguments)
+    if 0 < options.clip_s * options.rate_hz < 1:
+        raise CommandError(
+            f"--clip_s {options.clip_s:g} at --rate_hz {options.rate_hz:g} is less than a sample: give more of either"
+        )
     columns = _described(options.csv or [])
+    if columns and not any(path.suffix.lower() == ".csv" for path in options.imu):
+        raise CommandError("--csv describes csv files, and --imu names none")
     files = {path: _settings(path, columns, options) for path in options.imu}
     return 1 if embed_files(options.student, files, options.out) else 0
 
@@ -89,6 +96,8 @@ def _described(pairs: Sequence[str]) -> dict[str, Any]:
         key, found, value = pair.partition("=")
         if not found:
             raise CommandError(f"--csv {pair}: give KEY=VALUE")
+        if key in columns:
+            raise CommandError(f"--csv {pair}: the key {key} is given twice")
         columns[key] = value.split(",") if key in ("accel", "gyro") else value
     return columns
 
@@ -163,6 +172,7 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
     from comodo.recordings.imu_shard import preprocess, write_imu_shard
     from comodo.storage.artefacts import create_hdf5
 
+    check_model("--student", student)
     writable = output_file(
         "--out", target, [Path(student), *files], "a file of features by `comodo embed`", _is_features
     )

@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import math
 import os
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from comodo.commands.inputs import is_folder
 from comodo.commands.outputs import is_readable, output_file
 from comodo.config import SPLITS
 from comodo.errors import LayoutError, SplitsError
@@ -104,11 +106,15 @@ def _fetch(options: argparse.Namespace) -> None:
     folder, digests = PUBLISHED[options.dataset]
     into = options.into or Path("dataset") / folder
     _check_into(into, digests)
+    if options.source and not is_folder(os.fspath(options.source)):
+        raise SplitsError(f"--from {options.source} is not a folder")
     for path in fetch(options.dataset, into, source=options.source, url=options.url):
         print(path)
 
 
 def _make(options: argparse.Namespace) -> None:
+    if not all(map(math.isfinite, options.fractions)):
+        raise SplitsError(f"--fractions {' '.join(map(str, options.fractions))}: give three positive numbers")
     if options.table:
         _make_table(options)
         return

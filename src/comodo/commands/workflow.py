@@ -19,12 +19,14 @@ from typing import Any, Final
 import yaml
 
 import comodo
+from comodo.commands.inputs import is_folder, read_json_object, read_text
 from comodo.commands.outputs import is_readable, output_file
 from comodo.config import SPLITS, load
-from comodo.errors import CommandError
+from comodo.errors import CommandError, DamageError
 from comodo.storage.files import atomic, locked, write_json
 from comodo.text import printable
 
+LONGEST_ID: Final = 96  # characters; the hub's own limit
 CONFIGS: Final = Path("results/commands")  # one per experiment
 RESULTS: Final = Path("results/unsupervised_result/results.json")  # as in the published repository
 HEADING: Final = "# Written by: "  # each of these configs begins with it
@@ -77,7 +79,7 @@ def dataset_settings(folder: str, kind: str | None) -> dict[str, Any]:
         ValueError: no such folder, another kind of dataset, or no split files.
     """
     path = Path(folder)
-    if not path.is_dir():
+    if not is_folder(folder):
         raise CommandError(f"--dataset_path {folder} is not a folder")
     name = path.resolve().name.lower()
     kind = kind or next((kind for kind, words in KINDS.items() if any(word in name for word in words)), None)
@@ -97,7 +99,7 @@ def dataset_settings(folder: str, kind: str | None) -> dict[str, Any]:
             f"no train.txt, val.txt and test.txt in {' or '.join(map(str, places))}: "
             f"fetch the published ones by `comodo splits fetch {kind}`"
         )
-    recordings = sum(len((splits / f"{split}.txt").read_text().splitlines()) for split in SPLITS)
+    recordings = sum(len(read_text(splits / f"{split}.txt").splitlines()) for split in SPLITS)
     root = path / "v2" if (path / "v2").is_dir() else path  # Ego4D's downloader makes this folder
     shards = min(settings["shards"], max(1, recordings // RECORDINGS_PER_SHARD))
     return settings | {"root": str(root), "splits": str(splits), "shards": shards}
@@ -108,10 +110,10 @@ def short_name(given: str, flag: str) -> str:
 
     Raises `ValueError` where `given`, the value of `flag`, can be neither.
     """
-    if given and Path(given).is_dir():
+    if is_folder(given):
         base = re.sub(r"[^A-Za-z0-9_.+=-]", "_", Path(given).resolve().name).lstrip("_.+=-")[:24]
         return f"{base or 'folder'}-{hashlib.sha256(os.fsencode(os.path.normpath(given))).hexdigest()[:6]}"
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", given, re.ASCII):
+    if len(given) > LONGEST_ID or not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", given, re.ASCII):
         raise CommandError(f"{flag} {given} is neither a folder nor the id of a model on the hub")
     return given.replace("/", "_")
 
@@ -152,8 +154,12 @@ def run_experiment(
     if options.dry_run:
         return None
     print(f"student: {run}/student\nscores:  {' '.join(map(str, scores))}\nreport:  {shown}")
-    results = json.loads(Path(run, experiment.dataset, "svm.json").read_text())["results"]
-    return {row["scoring"]: row for row in results if row["labels_per_class"] == "all"}
+    scored = Path(run, experiment.dataset, "svm.json")
+    try:
+        rows = read_json_object(scored)["results"]
+        return {row["scoring"]: row for row in rows if row["labels_per_class"] == "all"}
+    except (KeyError, TypeError) as error:
+        raise DamageError(scored, error) from error
 
 
 def _config_text(config: Mapping[str, Any], flags: Sequence[str], shown: str) -> str:
