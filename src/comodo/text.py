@@ -6,6 +6,7 @@ Artefacts (parquet, HDF5, JSON) hold ids and labels as they are.
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ CONTROL = re.compile(
     "(?!\x1b\\[A)[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
 )
 NEWLINE = re.compile("[\t\r\n\u2028\u2029]")
-FORMULA = re.compile("[=+@-].")
+# As some spreadsheets read it: full-width and small forms for ASCII (NFKC), other minus signs, no blanks before.
+FORMULA = re.compile("[=+@\\-\u2212\u2795\u2796].", re.DOTALL)
 
 
 def inert(text: object) -> str:
@@ -30,16 +32,34 @@ def inert_line(text: object) -> str:
     return NEWLINE.sub(_escape, CONTROL.sub(_escape, str(text).replace("\x1b", "\\x1b")))
 
 
+def printable(text: object) -> str:
+    """Show everything that is no plain printable character as `\\x0a`: the text ends no line, in no format."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in str(text))
+
+
 def for_people(table: pd.DataFrame) -> pd.DataFrame:
-    """A table for spreadsheets: control characters are shown, and what would be a formula begins with '."""
+    """A table for spreadsheets: control characters are shown, and what would be a formula begins with '.
+
+    What a spreadsheet may take for one counts as a formula: also behind blanks and invisible characters, and with the
+    full-width, small and raised forms of = + - @.
+    """
 
     def cell(value: object) -> object:
         if not isinstance(value, str):
             return value
-        text = inert_line(value)
-        return f"'{text}" if FORMULA.match(text) else text
+        return f"'{inert_line(value)}" if FORMULA.match(_bare(value)) else inert_line(value)
 
-    return table.apply(lambda column: column.map(cell) if column.dtype == object else column)
+    return table.apply(lambda column: column if column.dtype.kind in "biufcmM" else column.map(cell))
+
+
+def _bare(text: str) -> str:
+    """Text in compatible forms (NFKC) without blanks, control and invisible characters at its beginning."""
+    if text[:1].isascii() and text[:1].isalnum():
+        return text
+    first = next(
+        (i for i, c in enumerate(text) if not c.isspace() and unicodedata.category(c)[0] not in "CMZ"), 0
+    )
+    return unicodedata.normalize("NFKC", text[first : first + 4])
 
 
 def first_line(error: object) -> str:
@@ -48,5 +68,11 @@ def first_line(error: object) -> str:
 
 
 def _escape(match: re.Match[str]) -> str:
-    code = ord(match[0])
-    return f"\\x{code:02x}" if code < 256 else f"\\u{code:04x}"
+    return _escaped(match[0])
+
+
+def _escaped(character: str) -> str:
+    code = ord(character)
+    if code < 0x10000:
+        return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+    return f"\\U{code:08x}"

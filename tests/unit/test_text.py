@@ -15,7 +15,7 @@ from comodo.config import ConfigError, load
 from comodo.errors import ComodoError, ImuError, LayoutError, VideoError
 from comodo.jobs.log import job_log
 from comodo.layouts.split_files import read_split_files
-from comodo.text import for_people, inert, inert_line
+from comodo.text import for_people, inert, inert_line, printable
 from tests.support.writers import write_splits
 
 CLEAR_SCREEN = "\x1b[2J\x1b]0;title\x07"
@@ -40,6 +40,12 @@ def test_control_characters_are_shown() -> None:
     assert inert("\x1b[A") == "\x1b[A"  # a progress bar's
 
 
+def test_a_printable_line_has_nothing_else() -> None:
+    hostile = "".join(map(chr, [*range(0x3000), *range(0xD700, 0xE100), *range(0xFE00, 0x10010), 0xE002D]))
+    assert printable(hostile).isprintable()
+    assert printable("a\nb\x85\u2028\U000e002d é 日本") == "a\\x0ab\\x85\\u2028\\U000e002d é 日本"
+
+
 def test_cells_are_no_formulas() -> None:
     table = pd.DataFrame({"recording": HOSTILE, "pairs": -1, "start_s": -0.5})
     rows = list(csv.DictReader(StringIO(for_people(table).to_csv(index=False), newline="")))
@@ -49,6 +55,27 @@ def test_cells_are_no_formulas() -> None:
         assert (row["pairs"], row["start_s"]) == ("-1", "-0.5")
     assert table["recording"].tolist() == HOSTILE
     assert for_people(pd.DataFrame({"student": ["-", "plain"]}))["student"].tolist() == ["-", "plain"]
+
+
+SIGNS = "=+-@＝＋－＠﹦﹢﹣﹫⁼⁺⁻₌₊₋−➕➖﬩"
+BLANKS = ["", " ", "\xa0", "\u3000", "\u200b", "\ufeff", "\t", "\r", "\r\n", "\x01", "\u202e", " \u2060\t "]
+
+
+@pytest.mark.parametrize("blank", BLANKS, ids=ascii)
+@pytest.mark.parametrize("kind", ["object", "string", "category"])
+def test_every_form_of_a_formula_s_sign_is_escaped(blank: str, kind: str) -> None:
+    cells = [f"{blank}{sign}{rest}" for sign in [*SIGNS, "⩵"] for rest in ("1+1", "SUM(A1)", "\n", "ＳＵＭ")]
+    table = pd.DataFrame({"recording": pd.Series(cells, dtype=kind)})
+    shown = for_people(table)["recording"].tolist()
+    assert shown == [f"'{inert_line(cell)}" for cell in cells]
+    assert for_people(pd.DataFrame({"student": list(SIGNS)}))["student"].tolist() == list(SIGNS)
+
+
+@pytest.mark.parametrize(
+    "text", ["1=1", "a＝b", "日本", "é", "#1", "(a)", "_x", " a", "'=1", "–", "…", "·-1", "", " ", "\u200b"]
+)
+def test_other_cells_stay_as_they_are(text: str) -> None:
+    assert for_people(pd.DataFrame({"label": [text]}))["label"].tolist() == [text]
 
 
 @pytest.mark.parametrize("kind", [LayoutError, partial(ImuError, "x"), partial(VideoError, "x")])

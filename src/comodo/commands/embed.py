@@ -15,6 +15,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
+from comodo.commands.inputs import check_model
+from comodo.commands.outputs import output_file
 from comodo.config import DatasetSettings
 from comodo.errors import CommandError, ConfigError
 from comodo.layouts.opening import open_layout
@@ -23,12 +25,19 @@ from comodo.text import inert
 
 LayoutName = Literal["ego4d", "egoexo4d", "uestc", "table"]
 LAYOUTS: tuple[LayoutName, ...] = ("ego4d", "egoexo4d", "uestc", "table")
+WRITTEN = {"feature", "file", "start_s", "end_s"}  # the arrays of what it writes
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run `comodo embed …`; returns the exit status, 1 where a file could not be used (the others are written)."""
     options = _parser().parse_args(arguments)
+    if 0 < options.clip_s * options.rate_hz < 1:
+        raise CommandError(
+            f"--clip_s {options.clip_s:g} at --rate_hz {options.rate_hz:g} is less than a sample: give more of either"
+        )
     columns = _described(options.csv or [])
+    if columns and not any(path.suffix.lower() == ".csv" for path in options.imu):
+        raise CommandError("--csv describes csv files, and --imu names none")
     files = {path: _settings(path, columns, options) for path in options.imu}
     return 1 if embed_files(options.student, files, options.out) else 0
 
@@ -87,6 +96,8 @@ def _described(pairs: Sequence[str]) -> dict[str, Any]:
         key, found, value = pair.partition("=")
         if not found:
             raise CommandError(f"--csv {pair}: give KEY=VALUE")
+        if key in columns:
+            raise CommandError(f"--csv {pair}: the key {key} is given twice")
         columns[key] = value.split(",") if key in ("accel", "gyro") else value
     return columns
 
@@ -146,7 +157,8 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
         How many files could not be used.
 
     Raises:
-        ValueError: no such student, or no whole window in any file.
+        ValueError: no such student, no whole window in any file, or a target that must not be written (see
+            `output_file`).
     """
     import numpy as np
     import pandas as pd
@@ -160,6 +172,10 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
     from comodo.recordings.imu_shard import preprocess, write_imu_shard
     from comodo.storage.artefacts import create_hdf5
 
+    check_model("--student", student)
+    writable = output_file(
+        "--out", target, [Path(student), *files], "a file of features by `comodo embed`", _is_features
+    )
     device = use_device(threads=os.cpu_count() or 1)
     encoder = load_student(student).to(device)
     recordings = {path: _recording(path, settings) for path, settings in files.items()}
@@ -177,7 +193,7 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
         features = np.concatenate(
             [batch.cpu().numpy() for batch in embed(encoder, ImuWindows(whole, [shard]), device)]
         )
-    with create_hdf5(target) as out:
+    with create_hdf5(writable) as out:
         out.attrs["student"] = student
         out["feature"] = features
         out["file"] = list(whole["recording"])
@@ -195,8 +211,19 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
             inert(f"{name}: {len(own) - len(holes)} windows")
             + (f"; left out for holes: {where}" if where else "")
         )
-    print(f"{target}: {len(features)} features of {features.shape[1]} numbers")
+    print(inert(f"{target}: {len(features)} features of {features.shape[1]} numbers"))
     return len(files) - whole["recording"].nunique()
+
+
+def _is_features(path: Path) -> bool:
+    """Whether a file is one that `embed_files` wrote."""
+    import h5py
+
+    try:
+        with h5py.File(path, "r") as file:
+            return "student" in file.attrs and set(file) == WRITTEN
+    except OSError:  # no HDF5
+        return False
 
 
 def _recording(path: Path, settings: DatasetSettings) -> Recording:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from comodo.commands.inputs import check_model, is_folder
 from comodo.commands.workflow import (
     add_result,
     add_shared_flags,
@@ -20,14 +21,18 @@ from comodo.errors import CommandError
 def main(arguments: Sequence[str]) -> int:
     """Run `comodo evaluate …`; returns the exit status. Raises `ComodoError` where it cannot run."""
     options = parser().parse_args(arguments)
-    if options.model_path and not Path(options.model_path, "config.json").is_file():
+    if options.model_path and not (
+        is_folder(options.model_path) and Path(options.model_path, "config.json").is_file()
+    ):
         raise CommandError(
             f"--model_path {options.model_path} is no trained student: give the folder that "
             "`comodo train` names (published .pth files hold no model, only weights: they cannot be read)"
         )
+    check_model("--imu_ckpt", options.imu_ckpt)
+    check_model("--model_path", options.model_path)
+    category = published_category(options.model_path)  # first, as it may find the student broken
     figures = run_experiment(experiment_config(options), ["evaluate", *arguments], options)
     if figures is not None:
-        category = published_category(options.model_path)
         add_result(
             options.imu_ckpt, options.dataset_path, options.model_path, category, figures, options.scoring
         )

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
+from comodo.commands.inputs import read_text, read_yaml
+from comodo.commands.outputs import output_file
 from comodo.config import Config, load
-from comodo.errors import CommandError
-from comodo.plan.cost import dataset_sizes, measure_config, plan
-from comodo.plan.rates import read_rates
+from comodo.errors import CommandError, ComodoError
+from comodo.plan.cost import Sizes, dataset_sizes, measure_config, plan
+from comodo.plan.rates import Rates, read_rates
 from comodo.plan.text import as_text
 from comodo.storage.files import write_json
+from comodo.text import first_line
+
+LARGEST_RATES = 1 << 20  # bytes
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,21 +41,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     config = _read_config(options.config)
-    sizes = dataset_sizes(config, options.results)
+    kept = options.save_rates
+    if kept:
+        inputs = [options.config, *filter(None, [options.rates])]
+        kept = output_file("--save-rates", kept, inputs, "a file of rates", _is_rates)
+    sizes = _sizes(config, options.results)
+    if options.rates:
+        read_text(options.rates)
     rates = read_rates(options.rates) if options.rates else measure_config(config, options.seconds)
-    if options.save_rates:
-        write_json(rates.model_dump(mode="json"), options.save_rates)
+    if kept:
+        write_json(rates.model_dump(mode="json"), kept)
     print(as_text(plan(config, sizes, rates), rates))
     return 0
 
 
 def _read_config(path: Path) -> Config:
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
-    except yaml.YAMLError as error:
-        raise CommandError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    raw = read_yaml(path)
     if not isinstance(raw, dict):
         raise CommandError(f"{path} is no config: it has no keys")
     return load(raw)
+
+
+def _sizes(config: Config, results: Path) -> Sizes:
+    try:
+        if results.exists() and not results.is_dir():
+            raise CommandError(f"--results {results} is a file, not a folder")
+        return dataset_sizes(config, results)
+    except ComodoError:
+        raise
+    except (OSError, ValueError) as error:  # of the disk, and of pyarrow
+        raise CommandError(f"--results {results} cannot be read: {first_line(error)}") from error
+
+
+def _is_rates(path: Path) -> bool:
+    """Whether a file is one that `--save-rates` wrote."""
+    if path.stat().st_size > LARGEST_RATES:
+        return False
+    try:
+        content = json.loads(path.read_text())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and content.keys() == Rates.model_fields.keys()

@@ -5,12 +5,17 @@ from __future__ import annotations
 import argparse
 import csv
 import io
+import math
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from comodo.errors import SplitsError
+from comodo.commands.inputs import is_folder
+from comodo.commands.outputs import is_readable, output_file
+from comodo.config import SPLITS
+from comodo.errors import LayoutError, SplitsError
+from comodo.layouts.split_files import check_labels
 from comodo.recordings.published_splits import PUBLISHED, fetch
 from comodo.recordings.splits import (
     FRACTIONS,
@@ -85,17 +90,37 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _check_into(folder: Path, names: Iterable[str], inputs: Iterable[Path] = ()) -> None:
+    """Refuse to write over inputs and what is no file; what a file holds is for its writer to compare."""
+    inputs = list(inputs)
+    for name in names:
+        output_file("--into", folder / name, inputs, "a readable file", is_readable)
+
+
+def _split_files(options: argparse.Namespace) -> list[Path]:
+    """The files that `--split-files` names."""
+    return [options.split_files / f"{split}.txt" for split in SPLITS]
+
+
 def _fetch(options: argparse.Namespace) -> None:
-    into = options.into or Path("dataset") / PUBLISHED[options.dataset][0]
+    folder, digests = PUBLISHED[options.dataset]
+    into = options.into or Path("dataset") / folder
+    _check_into(into, digests)
+    if options.source and not is_folder(os.fspath(options.source)):
+        raise SplitsError(f"--from {options.source} is not a folder")
     for path in fetch(options.dataset, into, source=options.source, url=options.url):
         print(path)
 
 
 def _make(options: argparse.Namespace) -> None:
+    if not all(map(math.isfinite, options.fractions)):
+        raise SplitsError(f"--fractions {' '.join(map(str, options.fractions))}: give three positive numbers")
     if options.table:
         _make_table(options)
         return
     rows = read_rows(options.split_files)
+    inputs = _split_files(options)
+    _check_into(options.into, (path.name for path in inputs), [*inputs, Path(options.group or "recording")])
     groups = _groups([i for i, *_ in rows], options.group or "recording")
     made = make_splits(
         [(i, label, groups.get(i, "")) for i, label, _ in rows], options.fractions, options.seed
@@ -105,10 +130,16 @@ def _make(options: argparse.Namespace) -> None:
 
 def _make_table(options: argparse.Namespace) -> None:
     columns, rows = _read_csv(options.table, ["recording", "label", "video", *filter(None, [options.group])])
+    _check_into(options.into, [options.table.name], [options.table])
     groups = {row["recording"]: row.get(options.group or "group") or row["video"] for row in rows}
     for row in rows:
         if not row["recording"] or not row["label"]:
             raise SplitsError(f"{options.table}: a row without recording or label: {','.join(row.values())}")
+    labels = ((row["label"], f"recording {row['recording']!r}") for row in rows)
+    try:
+        check_labels(labels, f"{options.table} (option --table)")
+    except LayoutError as error:
+        raise SplitsError(str(error)) from None
     recordings = [(row["recording"], row["label"], groups[row["recording"]]) for row in rows]
     made = make_splits(recordings, options.fractions, options.seed)
     split_of = {i: split for i, _, split in made}
@@ -125,7 +156,10 @@ def _make_table(options: argparse.Namespace) -> None:
 
 
 def _session_disjoint(options: argparse.Namespace) -> None:
-    made = session_disjoint(read_rows(options.split_files), options.seed)
+    rows = read_rows(options.split_files)
+    inputs = _split_files(options)
+    _check_into(options.into, (path.name for path in inputs), inputs)
+    made = session_disjoint(rows, options.seed)
     _tell(made, {i: session_of(i) for i, *_ in made}, write_split_files(made, options.into))
 
 

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
+from comodo.commands.inputs import check_model
 from comodo.commands.workflow import (
     add_result,
     add_shared_flags,
@@ -82,6 +83,8 @@ def parser() -> argparse.ArgumentParser:
 
 def experiment_config(options: argparse.Namespace) -> dict[str, Any]:
     """The config of one experiment, as plain values, from the flags. Raises `ValueError`."""
+    check_model("--video_ckpt", options.video_ckpt)
+    check_model("--imu_ckpt", options.imu_ckpt)
     dataset = short_name(options.dataset_path, "--dataset_path")
     teacher = short_name(options.video_ckpt, "--video_ckpt")
     student = short_name(options.imu_ckpt, "--imu_ckpt")

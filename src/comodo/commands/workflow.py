@@ -19,12 +19,17 @@ from typing import Any, Final
 import yaml
 
 import comodo
+from comodo.commands.inputs import is_folder, read_json_object, read_text
+from comodo.commands.outputs import is_readable, output_file
 from comodo.config import SPLITS, load
-from comodo.errors import CommandError
-from comodo.storage.files import atomic, write_json
+from comodo.errors import CommandError, DamageError
+from comodo.storage.files import atomic, locked, write_json
+from comodo.text import printable
 
+LONGEST_ID: Final = 96  # characters; the hub's own limit
 CONFIGS: Final = Path("results/commands")  # one per experiment
 RESULTS: Final = Path("results/unsupervised_result/results.json")  # as in the published repository
+HEADING: Final = "# Written by: "  # each of these configs begins with it
 KINDS: Final = {"ego4d": ("ego4d",), "egoexo4d": ("egoexo", "ego-exo"), "uestc": ("uestc", "mmea")}
 RECORDINGS_PER_SHARD: Final = 25  # as in config/ego4d.yaml
 
@@ -74,7 +79,7 @@ def dataset_settings(folder: str, kind: str | None) -> dict[str, Any]:
         ValueError: no such folder, another kind of dataset, or no split files.
     """
     path = Path(folder)
-    if not path.is_dir():
+    if not is_folder(folder):
         raise CommandError(f"--dataset_path {folder} is not a folder")
     name = path.resolve().name.lower()
     kind = kind or next((kind for kind, words in KINDS.items() if any(word in name for word in words)), None)
@@ -94,7 +99,7 @@ def dataset_settings(folder: str, kind: str | None) -> dict[str, Any]:
             f"no train.txt, val.txt and test.txt in {' or '.join(map(str, places))}: "
             f"fetch the published ones by `comodo splits fetch {kind}`"
         )
-    recordings = sum(len((splits / f"{split}.txt").read_text().splitlines()) for split in SPLITS)
+    recordings = sum(len(read_text(splits / f"{split}.txt").splitlines()) for split in SPLITS)
     root = path / "v2" if (path / "v2").is_dir() else path  # Ego4D's downloader makes this folder
     shards = min(settings["shards"], max(1, recordings // RECORDINGS_PER_SHARD))
     return settings | {"root": str(root), "splits": str(splits), "shards": shards}
@@ -105,10 +110,10 @@ def short_name(given: str, flag: str) -> str:
 
     Raises `ValueError` where `given`, the value of `flag`, can be neither.
     """
-    if given and Path(given).is_dir():
+    if is_folder(given):
         base = re.sub(r"[^A-Za-z0-9_.+=-]", "_", Path(given).resolve().name).lstrip("_.+=-")[:24]
-        return f"{base or 'folder'}-{hashlib.sha256(os.path.normpath(given).encode()).hexdigest()[:6]}"
-    if not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", given, re.ASCII):
+        return f"{base or 'folder'}-{hashlib.sha256(os.fsencode(os.path.normpath(given))).hexdigest()[:6]}"
+    if len(given) > LONGEST_ID or not re.fullmatch(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?", given, re.ASCII):
         raise CommandError(f"{flag} {given} is neither a folder nor the id of a model on the hub")
     return given.replace("/", "_")
 
@@ -135,13 +140,9 @@ def run_experiment(
     snakefile, path = repository() / "Snakefile", CONFIGS / f"{name}.yaml"
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
     command += ["--configfile", str(path), "--cores", options.cores]
-    shown = shlex.join(["snakemake", *command[3:]])
-    with atomic(path) as partial:
-        partial.write_text(
-            f"# Written by: {shlex.join(['comodo', *flags])}\n"
-            "# which writes it anew each time: make a copy to change it. To go on from here, up to the report:\n"
-            f"#     {shown}\n\n" + yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=True)
-        )
+    shown = printable(shlex.join(["snakemake", *command[3:]]))
+    with atomic(output_file("the config", path, [], "a config by `comodo`", _is_config)) as partial:
+        partial.write_text(_config_text(config, flags, shown), encoding="utf-8")
     print(f"config:  {path}", flush=True)
     protocols = settings.protocols(name, experiment.dataset)
     scores = [Path(run, experiment.dataset, f"{protocol}.json") for protocol in protocols]
@@ -153,8 +154,40 @@ def run_experiment(
     if options.dry_run:
         return None
     print(f"student: {run}/student\nscores:  {' '.join(map(str, scores))}\nreport:  {shown}")
-    results = json.loads(Path(run, experiment.dataset, "svm.json").read_text())["results"]
-    return {row["scoring"]: row for row in results if row["labels_per_class"] == "all"}
+    scored = Path(run, experiment.dataset, "svm.json")
+    try:
+        rows = read_json_object(scored)["results"]
+        return {row["scoring"]: row for row in rows if row["labels_per_class"] == "all"}
+    except (KeyError, TypeError) as error:
+        raise DamageError(scored, error) from error
+
+
+def _config_text(config: Mapping[str, Any], flags: Sequence[str], shown: str) -> str:
+    """The config as YAML under comments that say where it is from; no flag can end a comment."""
+    comment = (
+        f"{HEADING}{printable(shlex.join(['comodo', *flags]))}\n"
+        "# which writes it anew each time: make a copy to change it. To go on from here, up to the report:\n"
+        f"#     {shown}\n\n"
+    )
+    for as_is in (
+        True,
+        False,
+    ):  # PyYAML takes some line breaks of Unicode for others, unless they are escaped
+        text = comment + yaml.safe_dump(dict(config), sort_keys=False, allow_unicode=as_is)
+        try:
+            if yaml.safe_load(text.encode()) == config:
+                return text
+        except (yaml.YAMLError, UnicodeError):
+            continue
+    raise CommandError(
+        "a flag holds characters that no YAML file can hold: name files without such characters"
+    )
+
+
+def _is_config(path: Path) -> bool:
+    """Whether a file is a config that `run_experiment` wrote."""
+    with path.open("rb") as file:
+        return file.readline(len(HEADING)) == HEADING.encode()
 
 
 def run_to_the_end(command: Sequence[str]) -> int:
@@ -189,18 +222,32 @@ def add_result(
     Raises:
         ValueError: the file that is there is none of this kind.
     """
-    try:
-        content = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    entry = {"imu": imu, "dataset": Path(folder).resolve().name, "model": model}
+    entry |= {f"acc{k}": figures[scoring][f"top{k}"] for k in (1, 3, 5)}
+    path = output_file("the result file", RESULTS, [], "a readable file", is_readable)
+    with locked(path):  # of two commands that end at once, one waits for the other
+        content = _read_results(path)
         entries = content.setdefault(category, [])
-        entry = {"imu": imu, "dataset": Path(folder).resolve().name, "model": model}
-        entry |= {f"acc{k}": figures[scoring][f"top{k}"] for k in (1, 3, 5)}
         if entry not in entries:
             entries.append(entry)
-    except (AttributeError, TypeError, json.JSONDecodeError):
-        raise CommandError(
-            f"{RESULTS} is not a result file (categories with lists of entries): move it away"
-        ) from None
-    write_json(content, RESULTS)
+            write_json(content, path)
     print(f"results: {RESULTS} ({category}, by {scoring})")
     for name, row in figures.items():
         print(f"  {name:8} acc1 {row['top1']:.4f}  acc3 {row['top3']:.4f}  acc5 {row['top5']:.4f}")
+
+
+def _read_results(path: Path) -> dict[str, list[Any]]:
+    """The entries of a result file by category; none where there is no file. Raises `CommandError`."""
+    try:
+        content = json.loads(path.read_text(), parse_constant=_no_number) if path.exists() else {}
+    except (ValueError, RecursionError):
+        content = None
+    except OSError as error:
+        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
+    if isinstance(content, dict) and all(isinstance(entries, list) for entries in content.values()):
+        return content
+    raise CommandError(f"{path} is not a result file (categories with lists of entries): move it away")
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"{name} is no JSON")

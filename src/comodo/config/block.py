@@ -9,8 +9,19 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-# folders of results/
-RESERVED_NAMES = {"experiments", "teachers", "report", "published", "commands", "unsupervised_result"}
+# what lies in results/, beside a folder per dataset
+RESERVED_NAMES = {
+    "benchmarks",
+    "commands",
+    "experiments",
+    "logs",
+    "published",
+    "report",
+    "teachers",
+    "unsupervised_result",
+}
+# what lies in results/experiments/<experiment>/seed<seed>/, beside a folder per dataset it is evaluated on
+RESERVED_IN_RUNS = {"history.json", "state", "student"}
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -19,8 +30,16 @@ def _name(value: str) -> str:
         raise ValueError(
             "a name becomes a folder: use letters, digits and _ . + = - only, a letter or digit first"
         )
-    if value in RESERVED_NAMES:
-        raise ValueError(f"{value!r} is a folder of results/ already")
+    if value.casefold() in RESERVED_NAMES:  # some file systems do not tell cases apart
+        raise ValueError(f"{value!r} is a folder of results/ already: take another name")
+    return value
+
+
+def _dataset_name(value: str) -> str:
+    if value.casefold() in RESERVED_IN_RUNS:
+        raise ValueError(
+            f"{value!r} lies in results/experiments/<experiment>/seed<seed>/ already: take another name"
+        )
     return value
 
 
@@ -46,6 +65,9 @@ def in_key_order(value: Any) -> Any:
 
 
 Name = Annotated[str, AfterValidator(_name)]
+
+
+DatasetName = Annotated[Name, AfterValidator(_dataset_name)]
 
 
 PathStr = Annotated[str, AfterValidator(_expand)]

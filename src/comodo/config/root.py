@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from comodo.config.block import Block, Name, hint
+from comodo.config.block import Block, DatasetName, Name, hint
 from comodo.config.datasets import DatasetSettings
 from comodo.config.evaluation import EvaluationSettings
 from comodo.config.experiments import SWEPT, ExperimentSettings, sweep, trained_by
@@ -17,7 +17,7 @@ from comodo.config.models import StudentSettings, TeacherSettings
 class Config(Block):
     """The whole config."""
 
-    datasets: dict[Name, DatasetSettings] = Field(min_length=1, description="datasets by name")
+    datasets: dict[DatasetName, DatasetSettings] = Field(min_length=1, description="datasets by name")
     teachers: dict[Name, TeacherSettings] = Field(
         default_factory=dict, description="video or image models by name"
     )

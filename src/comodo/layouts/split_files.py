@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Sequence
+import unicodedata
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from comodo.config import SPLITS, DatasetSettings
@@ -36,6 +37,7 @@ def read_split_files(
         A file is missing, empty or malformed, or the splits are unsound (see `check_splits`).
     """
     rows = []
+    places = []
     for split in SPLITS:
         path = folder / f"{split}.txt"
         if split not in required and not os.path.exists(path):
@@ -51,20 +53,27 @@ def read_split_files(
             if not recording_id or not label:
                 raise LayoutError(f"{path}:{number}: {line[:80]!r} is not `id<TAB>label` (config key {key})")
             rows.append((recording_id, label, split))
-    check_splits(rows, folder, key, required)
+            places.append(f"{split}.txt:{number}")
+    check_splits(rows, folder, key, required, places)
     return rows
 
 
 def check_splits(
-    rows: Sequence[tuple[str, str, str]], source: Path, key: str, required: Sequence[str] = SPLITS
+    rows: Sequence[tuple[str, str, str]],
+    source: Path,
+    key: str,
+    required: Sequence[str] = SPLITS,
+    places: Sequence[str] | None = None,
 ) -> None:
     """Check (id, label, split) rows; `source` and `key` are the file or folder and the config key to name.
+
+    `places` says where each row stands; default: by its recording.
 
     Raises
     ------
     LayoutError
-        A `required` split is empty, an id is listed twice or in two splits, train holds a single class, or val or test
-        hold a label that train does not.
+        A `required` split is empty, an id is listed twice or in two splits, train holds a single class, val or test
+        hold a label that train does not, or a label is spelled in two ways (see `check_labels`).
     """
     where = f"{source} (config key {key})"
     seen: dict[str, str] = {}
@@ -79,6 +88,9 @@ def check_splits(
             raise LayoutError(f"{where}: recording {recording_id!r} is listed {place}; list it once")
         seen[recording_id] = split
         labels[split].add(label)
+    if places is None:
+        places = [f"recording {recording_id!r}" for recording_id, *_ in rows]
+    check_labels(((label, place) for (_, label, _), place in zip(rows, places, strict=True)), where)
     for split in required:
         if not labels[split]:
             needed = f"{', '.join(required[:-1])} and {required[-1]}"
@@ -95,6 +107,43 @@ def check_splits(
             raise LayoutError(
                 f"{where}: {split} holds labels that train does not: {named}; relabel or move them"
             )
+
+
+def check_labels(labels: Iterable[tuple[str, str]], where: str) -> None:
+    """Refuse labels that a reader takes for one and a program for two classes.
+
+    Such differ only in case, in blanks, in invisible characters, or in Unicode's forms of the same text (NFC, NFD).
+    Others stay as they are: `NA`, `1` and `01` are three classes.
+
+    Args:
+        labels: each with the place where it stands.
+        where: the file or folder, for errors.
+
+    Raises
+    ------
+    LayoutError
+        Two labels are such; it names both, and where each stands first.
+    """
+    first: dict[str, str] = {}  # label → where it stands
+    spelled: dict[str, str] = {}  # what all spellings of a label share → its first spelling
+    for label, place in labels:
+        if label in first:
+            continue
+        first[label] = place
+        other = spelled.setdefault(_folded(label), label)
+        if other != label:
+            same_on_screen = unicodedata.normalize("NFC", other) == unicodedata.normalize("NFC", label)
+            one, two = map(ascii if same_on_screen else repr, (other, label))
+            raise LayoutError(
+                f"{where}: labels {one} ({first[other]}) and {two} ({place}) differ only in case, blanks or Unicode "
+                "form: relabel, with one spelling for one class, or with names that differ for two"
+            )
+
+
+def _folded(label: str) -> str:
+    """What all spellings of a label share."""
+    visible = "".join(c for c in unicodedata.normalize("NFC", label) if unicodedata.category(c) != "Cf")
+    return unicodedata.normalize("NFC", " ".join(visible.casefold().split()))
 
 
 def read_text(path: Path, key: str, largest: float = math.inf) -> str:

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import errno
-import glob
+import fcntl
 import json
+import logging
 import os
 import platform
 import re
 import shutil
+import stat
+import time
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from comodo.errors import WriteError
+from comodo.errors import CommandError, WriteError
 
+log = logging.getLogger(__name__)
 _umask = os.umask(0)  # there is no way to ask for it; this one is safe while there is one thread
 os.umask(_umask)
 MODE = 0o666 & ~_umask
 MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
 PARTIAL = f".partial-{MACHINE}-"  # followed by the process
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+LOCK_S = 60.0  # to wait for a lock: what is done under one takes no second
+NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF}
 
 
 @contextmanager
@@ -39,10 +45,11 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
     partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        for left in path.parent.glob(f"{PARTIAL}*-{glob.escape(path.name)}"):
-            owner = left.name.removeprefix(PARTIAL).split("-")[0]
-            if left == partial or not _alive(int(owner)):
-                _remove(left)
+    except OSError as error:  # also of a folder further up
+        raise WriteError(path, error.errno or errno.EIO) from error
+    try:
+        _remove(partial)
+        _remove_leftovers(path)
         yield partial
         _obey_umask(partial)
         _sync(partial)
@@ -57,12 +64,81 @@ def atomic(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
+@contextmanager
+def locked(path: str | os.PathLike[str], wait_s: float = LOCK_S, poll_s: float = 0.05) -> Iterator[None]:
+    """Hold the lock of a file that several processes read and replace: the lock file `<name>.lock` beside it.
+
+    The lock is free again when its process ends, however it ends; the lock file stays, as removing it would let two
+    processes hold locks of one name. On NFS, locks hold between machines only where the server offers them (Linux turns
+    this lock into one of the server); a file system without locks is told in a warning, and the block runs unlocked.
+
+    Raises:
+        WriteError: the lock file cannot be made.
+        CommandError: another process holds the lock for longer than `wait_s` seconds, or its name is no file's.
+    """
+    path = Path(path)
+    name = path.with_name(f"{path.name}.lock")
+    file = _open_lock(name)
+    try:
+        end = time.monotonic() + wait_s
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise CommandError(
+                        f"{path} is in use: another process holds {name} for {wait_s:g} s; "
+                        "end it (`fuser` names it), then run again"
+                    ) from None
+                time.sleep(poll_s)
+            except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise WriteError(name, error.errno or errno.EIO) from error
+                log.warning("%s: no locks here (%s): let no other command write it now", path, error.strerror)
+                break
+        yield
+    finally:
+        os.close(file)
+
+
+def _open_lock(path: Path) -> int:
+    """Open a lock file, whoever made it; never wait for what is no file."""
+    never_wait = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = os.open(path, os.O_RDWR | os.O_CREAT | never_wait, 0o666)
+        except PermissionError:  # another user's: a lock needs no right to write
+            file = os.open(path, os.O_RDONLY | never_wait)
+    except OSError as error:
+        if error.errno in (errno.EISDIR, errno.ELOOP, errno.ENXIO):
+            raise CommandError(f"{path} is no file: move it away, for a lock file must lie there") from None
+        raise WriteError(path, error.errno or errno.EIO) from error
+    if not stat.S_ISREG(os.fstat(file).st_mode):
+        os.close(file)
+        raise CommandError(f"{path} is no file: move it away, for a lock file must lie there")
+    return file
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove what dead processes of this machine left of a file; names that no process gave are not touched."""
+    ours = re.compile(f"{re.escape(PARTIAL)}([1-9][0-9]*)-{re.escape(path.name)}")
+    names: list[str] = []
+    with suppress(PermissionError):  # a folder may be written and not read
+        names = os.listdir(path.parent)
+    for name in names:
+        if (found := ours.fullmatch(name)) and not _alive(int(found[1])):
+            with suppress(OSError):  # it is in nobody's way, or another process has just removed it
+                _remove(path.with_name(name))
+
+
 def _alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # another user's
+    except (PermissionError, OverflowError):  # another user's; the number of no process
         return True
     return True
 

@@ -160,8 +160,20 @@ def test_make_groups_a_table_by_another_column(table: Path, tmp_path: Path) -> N
 def test_make_never_overwrites_the_table(table: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = table.read_bytes()
     assert main(["splits", "make", "--table", str(table), "--into", str(table.parent)]) == 1
-    assert "holds something else" in capsys.readouterr().err
+    assert f"--into {table} is the input {table}: name another file" in capsys.readouterr().err
     assert table.read_bytes() == before
+
+
+def test_make_refuses_two_spellings_of_a_label(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table.write_text(table.read_text(encoding="utf-8-sig").replace("r4,x", "r4,X"))
+    assert main(["splits", "make", "--table", str(table), "--into", str(tmp_path / "into")]) == 1
+    told = capsys.readouterr().err
+    assert (
+        "mine.csv (option --table): labels 'x' (recording 'r0') and 'X' (recording 'r4') differ only" in told
+    )
+    assert not (tmp_path / "into").exists()
 
 
 def test_make_names_a_missing_column(table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

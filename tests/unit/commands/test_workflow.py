@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -114,13 +115,40 @@ def test_results_are_added_in_the_published_fields_and_never_twice(
     assert "platt    acc1 0.2500" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"COMODO": {}}'])
+def test_results_of_commands_that_end_at_once_are_all_kept() -> None:
+    code = """
+import sys
+from comodo.commands.workflow import add_result
+sys.stdin.read()
+row = {"top1": 0.5, "top3": 0.75, "top5": 1.0}
+for k in range(20):
+    add_result(f"org/{sys.argv[1]}-{k}", "ego4d_data", "", "COMODO", {"decision": row}, "decision")
+"""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, str(k)], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        )
+        for k in range(4)
+    ]
+    for process in processes:  # all have started: now all go on
+        assert process.stdin
+        process.stdin.close()
+    assert [process.wait() for process in processes] == [0] * 4
+    written = {entry["imu"] for entry in json.loads(RESULTS.read_text())["COMODO"]}
+    assert written == {f"org/{process}-{k}" for process in range(4) for k in range(20)}
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", '{"COMODO": {}}', '{"mine": 1}', '{"COMODO": [NaN]}', "\0\x80", "[" * 99999],
+    ids=range(7),
+)
 def test_a_file_of_another_kind_is_kept(content: str) -> None:
     RESULTS.parent.mkdir(parents=True)
-    RESULTS.write_text(content)
+    RESULTS.write_text(content, encoding="latin-1")
     with pytest.raises(ValueError, match=r"results.json is not a result file"):
         add_result("org/imu", "ego4d_data", "", "COMODO", FIGURES, "decision")
-    assert RESULTS.read_text() == content
+    assert RESULTS.read_text(encoding="latin-1") == content
 
 
 def test_an_interrupted_run_ends_in_order() -> None:

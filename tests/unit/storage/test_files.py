@@ -3,15 +3,26 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from comodo.errors import WriteError
 from comodo.storage.files import PARTIAL, atomic, write_json
+
+
+def full_folder(path: Path) -> None:
+    path.mkdir()
+    (path / "file").touch()
+
+
+def refuse(path: str | Path, *rest: object) -> None:
+    raise PermissionError(errno.EACCES, "Permission denied", str(path))
 
 
 def test_file_appears_whole(tmp_path: Path) -> None:
@@ -94,6 +105,62 @@ with atomic(sys.argv[1]) as partial:
     with atomic(target) as partial:
         partial.write_text("whole")
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.parametrize("make", [Path.touch, Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")])
+@pytest.mark.parametrize(
+    "owner", ["abc", "", "0", "-1", "01", " 7", "²", "٣", "1_0", "9" * 30, "4194304.5", "7-", "x\n7"]
+)
+def test_names_that_no_process_gave_stop_nothing_and_stay(
+    tmp_path: Path, owner: str, make: Callable[[Path], object]
+) -> None:
+    foreign = tmp_path / f"{PARTIAL}{owner}-store.h5"
+    make(foreign)
+    with atomic(tmp_path / "store.h5") as partial:
+        partial.write_text("whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([foreign.name, "store.h5"])
+
+
+@pytest.mark.parametrize(
+    "make", [Path.touch, full_folder, os.mkfifo, lambda path: path.symlink_to("store.h5")]
+)
+def test_whatever_a_dead_process_left_is_removed(tmp_path: Path, make: Callable[[Path], object]) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    make(tmp_path / f"{PARTIAL}{dead.pid}-store.h5")
+    other = tmp_path / f"{PARTIAL}{dead.pid}-2-store.h5"  # of a file `2-store.h5`
+    other.touch()
+    make(tmp_path / f"{PARTIAL}{os.getpid()}-store.h5")  # of a dead one that had this process's number
+    with atomic(tmp_path / "store.h5") as partial:
+        partial.write_text("whole")
+    assert sorted(tmp_path.iterdir()) == sorted([other, tmp_path / "store.h5"])
+
+
+def test_a_leftover_that_cannot_be_removed_stops_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dead = subprocess.Popen([sys.executable, "-c", ""])
+    dead.wait()
+    left = tmp_path / f"{PARTIAL}{dead.pid}-store.h5"
+    left.mkdir()
+    monkeypatch.setattr(shutil, "rmtree", refuse)
+    with atomic(tmp_path / "store.h5") as partial:
+        partial.write_text("whole")
+    assert sorted(tmp_path.iterdir()) == sorted([left, tmp_path / "store.h5"])
+
+
+def test_a_folder_further_up_that_must_not_be_written_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = os.mkdir
+    monkeypatch.setattr(
+        os, "mkdir", lambda path, *mode: (refuse if path == tmp_path / "a" else make)(path, *mode)
+    )
+    with (
+        pytest.raises(WriteError, match=r"x\.json cannot be written \(Permission denied\): make its folder"),
+        atomic(tmp_path / "a/b/c/x.json"),
+    ):
+        pass
 
 
 def test_what_another_machine_left_stays_for_it(tmp_path: Path) -> None:
