@@ -17,7 +17,7 @@ from comodo.models.base import Student
 from comodo.models.checkpoints import check_finite, check_kinds, read_json, stored_weights
 from comodo.models.heads import ProjectionHead
 from comodo.models.students import OWN_FILE, load_student, save_student
-from comodo.storage.artefacts import write_sums
+from comodo.storage.artefacts import read_whole, write_sums
 from comodo.storage.files import atomic
 
 HEADS: Final = {"student": "student_projection", "teacher": "teacher_projection", "classifier": "classifier"}
@@ -64,6 +64,10 @@ def load_distilled(folder: Path, device: str) -> Distilled:
         ModelError: for heads and classes that do not fit the student, or each other.
         DamageError: for files that are not those that were written.
     """
+    return read_whole(folder, lambda: _load(folder, device))
+
+
+def _load(folder: Path, device: str) -> Distilled:
     student = load_student(folder)  # first, for it checks all files
     heads: dict[str, nn.Module] = {"teacher": nn.Identity()}
     widths: dict[str, tuple[int, int]] = {}

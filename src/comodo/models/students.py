@@ -35,7 +35,7 @@ from comodo.models.chronos import ChronosBoltStudent
 from comodo.models.mantis import MantisStudent, MantisV2Student
 from comodo.models.moment import MomentStudent
 from comodo.models.seeds import named_seed, seeded
-from comodo.storage.artefacts import check_sums
+from comodo.storage.artefacts import SUMS, check_sums, read_whole, write_sums
 from comodo.storage.files import atomic
 from comodo.text import first_line
 
@@ -80,11 +80,23 @@ def load_student(
         channels: of the windows to embed, C; a saved student keeps its own.
 
     Raises:
-        ValueError: when there is no such model, its family is unknown, or weights are missing; `DamageError`, when
-            the folder lists other digests of its files (`SHA256SUMS`).
+        ModelError: when there is no such model, its family is unknown, its config odd, or weights are missing; when a
+            folder of comodo's lacks its `SHA256SUMS`.
+        DamageError: when the folder's files are not those that its `SHA256SUMS` lists.
     """
-    name = str(id_or_folder)
-    check_sums(Path(name))
+    options = StudentOptions(reduction, channels, gradient_checkpointing)
+    return read_whole(Path(id_or_folder), lambda: _load(str(id_or_folder), revision, options))
+
+
+def _load(name: str, revision: str | None, options: StudentOptions) -> Student:
+    folder = Path(name)
+    check_sums(folder)
+    if (folder / OWN_FILE).is_file() and not (folder / SUMS).is_file():
+        raise ModelError(
+            f"student {name!r} has {OWN_FILE} but no {SUMS}, so nothing tells whether it was changed: copy the whole "
+            f"folder again; if it is as it was trained (save_student of comodo 0.1 wrote no {SUMS}), list it: "
+            f"cd {name} && sha256sum * > {SUMS}"
+        )
     whose = f"student {name!r}"
     config = read_json(fetch(name, "config.json", revision), dict, LARGEST)
     family = _family_of(config)
@@ -95,10 +107,9 @@ def load_student(
             f"{whose}: config.json: seq_len is {config['seq_len']}, but at most {LONGEST} samples go"
         )
     check_depths(config, whose)
-    options = StudentOptions(reduction, channels, gradient_checkpointing)
-    saved = Path(name) / OWN_FILE
+    saved = folder / OWN_FILE
     if saved.is_file():
-        options = _saved_options(saved, family, gradient_checkpointing)
+        options = _saved_options(saved, family, options.gradient_checkpointing)
     weights = stored_weights(fetch(name, WEIGHTS, revision), whose)
     try:
         with quiet():
@@ -195,6 +206,7 @@ def save_student(student: Student, folder: str | Path, **about: str) -> None:
             **about,
         }
         (partial / OWN_FILE).write_text(json.dumps(own, indent=2) + "\n")
+        write_sums(partial)
 
 
 def _number(value: object) -> float:

@@ -23,7 +23,7 @@ from comodo.models.teacher_files import (
     read_preprocessor,
     weights_bytes,
 )
-from comodo.storage.artefacts import check_sums
+from comodo.storage.artefacts import check_sums, read_whole
 from comodo.text import first_line
 
 MOST_FRAMES = 1024
@@ -141,9 +141,13 @@ def load_teacher(
         ValueError: when there is no such model, it takes neither videos nor images, weights are missing, or it cannot
             take `n_frames`; `DamageError`, when the folder lists other digests of its files (`SHA256SUMS`).
     """
+    name = str(id_or_folder)
+    return read_whole(Path(name), lambda: _load(name, revision, device, n_frames, precision))
+
+
+def _load(name: str, revision: str | None, device: str, n_frames: int | None, precision: str) -> Teacher:
     import transformers
 
-    name = str(id_or_folder)
     check_sums(Path(name))
     if (file := Path(name, "config.json")).is_file():
         check_depths(read_json(file, dict), f"teacher {name!r}")
