@@ -154,7 +154,8 @@ def build(group: h5py.Group, name: str, tree: tuple[Any, ...]) -> bool:
         dtype, shape, more = rest
         more = more if shape and 0 not in shape else {}
         text = dtype == "text"
-        more = {"chunks": True} if text and more else more  # HDF5 itself refuses checksums of such texts
+        if text or dtype not in SOUND_TYPES:  # HDF5 itself refuses filters of some
+            more = {"chunks": True} if more else {}
         group.create_dataset(name, shape, h5py.string_dtype() if text else dtype, **more)
         return dtype in SOUND_TYPES and "compression" not in more and not (text and more)
     if kind == "elsewhere":

@@ -120,6 +120,11 @@ class Student(nn.Module):
         raise NotImplementedError
 
     @classmethod
+    def sketch(cls, config: Mapping[str, Any], options: StudentOptions) -> object:
+        """Make the model of a checkpoint's config.json, its weights anything, for `checkpoints.sketched`."""
+        raise NotImplementedError
+
+    @classmethod
     def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
         """Load one by the family's `from_pretrained`."""
         raise NotImplementedError

@@ -78,6 +78,14 @@ class ChronosBoltStudent(Student):
         return cls(model, model.config.d_model, options)
 
     @classmethod
+    def sketch(cls, config: Mapping[str, Any], options: StudentOptions) -> object:
+        """Make the model of a config.json."""
+        from chronos.chronos_bolt import ChronosBoltModelForForecasting
+        from transformers import T5Config
+
+        return ChronosBoltModelForForecasting(T5Config.from_dict(dict(config)))
+
+    @classmethod
     def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
         """Load one by `ChronosBoltModelForForecasting.from_pretrained`, as float32."""
         from chronos.chronos_bolt import ChronosBoltModelForForecasting

@@ -94,6 +94,17 @@ class MantisStudent(Student):
         return cls(model, model.hidden_dim, options)
 
     @classmethod
+    def sketch(cls, config: Mapping[str, Any], options: StudentOptions) -> object:
+        """Make the model of a config.json."""
+        network = cls.network()
+        own = {key: value for key, value in config.items() if key in keywords(network)}
+        model = network(**{**own, "device": "meta"})
+        layer, depth = model.return_transf_layer, len(model.transf_unit.transformer.layers)
+        if type(layer) is not int or not -1 <= layer < depth:
+            raise ModelError(f"config.json: return_transf_layer: {layer!r} is none of {depth} layers, nor -1")
+        return model
+
+    @classmethod
     def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
         """Load one by the `from_pretrained` of a model, which gives the loaded one some settings of its own."""
         network = cls.network()

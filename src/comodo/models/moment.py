@@ -63,6 +63,13 @@ class MomentStudent(Student):
         return cls(model, whole["d_model"], options)
 
     @classmethod
+    def sketch(cls, config: Mapping[str, Any], options: StudentOptions) -> object:
+        """Make the model of a config.json."""
+        from momentfm import MOMENTPipeline
+
+        return MOMENTPipeline(dict(config), model_kwargs=dict(cls._UNFROZEN))
+
+    @classmethod
     def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
         """Load one by `MOMENTPipeline.from_pretrained`."""
         from momentfm import MOMENTPipeline

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import math
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +9,25 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from safetensors import SafetensorError
 from torch import Tensor
 
 from comodo.errors import ModelError
 from comodo.jobs.devices import autocast, send
 from comodo.jobs.versions import VERSIONS
-from comodo.models.checkpoints import check_finite
+from comodo.models.checkpoints import check_depths, check_finite, check_unused, read_json, sketched
 from comodo.models.teacher_families import FAMILIES, IMAGE_MODEL, Family
-from comodo.storage.artefacts import check_sums, file_digest
+from comodo.models.teacher_files import (
+    check_size,
+    folder_digest,
+    processed_size,
+    read_preprocessor,
+    weights_bytes,
+)
+from comodo.storage.artefacts import check_sums, read_whole
 from comodo.text import first_line
 
+MOST_FRAMES = 1024
 IMAGE_FRAMES = 8  # frames per clip that an image model sees, where nothing else is asked for
-USUAL = {"do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "do_flip_channel_order": False}
-"""What `Teacher.normalise` does, in the keys of preprocessor files."""
 
 
 class Teacher:
@@ -138,22 +141,38 @@ def load_teacher(
         ValueError: when there is no such model, it takes neither videos nor images, weights are missing, or it cannot
             take `n_frames`; `DamageError`, when the folder lists other digests of its files (`SHA256SUMS`).
     """
+    name = str(id_or_folder)
+    return read_whole(Path(name), lambda: _load(name, revision, device, n_frames, precision))
+
+
+def _load(name: str, revision: str | None, device: str, n_frames: int | None, precision: str) -> Teacher:
     import transformers
 
-    name = str(id_or_folder)
     check_sums(Path(name))
+    if (file := Path(name, "config.json")).is_file():
+        check_depths(read_json(file, dict), f"teacher {name!r}")
     try:
         config = transformers.AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
-    except (OSError, ValueError) as error:
+    except Exception as error:  # anything, for a config that is not its own
         raise ModelError(f"teacher {name!r}: no config could be read: {first_line(error)}") from error
     tower = getattr(config, "vision_config", None) or config
+    if not isinstance(tower, transformers.PreTrainedConfig):
+        raise ModelError(
+            f"teacher {name!r}: config.json: vision_config: {str(tower)[:40]!r} describes no model"
+        )
     family = _family_of(name, tower)
     taken = _n_frames(name, family, tower, n_frames)
-    processor = _read_preprocessor(name, revision)
-    size = getattr(tower, family.size) if family.size else _processed_size(name, processor)
+    processor = read_preprocessor(name, revision)
+    size = getattr(tower, family.size) if family.size else processed_size(name, processor)
+    side = check_size(name, tower, size, taken)
     # Attention is left to `transformers`: SDPA wherever the family has it.
     model_class = getattr(transformers, family.model)
     try:
+        if Path(name).is_dir():
+            with sketched(weights_bytes(Path(name)), f"teacher {name!r}"):
+                sketch = (model_class.from_config if family is IMAGE_MODEL else model_class)(tower)
+                if family.frames:  # of an image model a frame is tried later
+                    family.embed(sketch.eval(), torch.zeros(1, taken, 3, side, side))
         model, info = model_class.from_pretrained(
             name,
             config=tower,
@@ -162,13 +181,16 @@ def load_teacher(
             output_loading_info=True,
             trust_remote_code=False,
         )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+    except ModelError:
+        raise
+    except Exception as error:  # anything, for weights or a config that are not its own
         raise ModelError(f"teacher {name!r}: the weights cannot be loaded: {first_line(error)}") from error
     missing = sorted(info["missing_keys"])  # `transformers` leaves them random and warns
     if missing and all(key.startswith("pooler.") for key in missing):
         model.pooler = None  # a classifier's checkpoint has no pooler; its class token serves
     elif missing:
         raise ModelError(f"teacher {name!r}: {len(missing)} weights are missing, first {missing[0]!r}")
+    check_unused(info["unexpected_keys"], model.state_dict(), f"teacher {name!r}")
     check_finite(model.state_dict().items(), f"teacher {name!r}")
     identity = {"model": name, "family": config.model_type, "version": VERSIONS["encode_video"]}
     if family.step or not family.frames:
@@ -180,7 +202,7 @@ def load_teacher(
     preprocessing = {
         "mean": list(processor["image_mean"]),
         "std": list(processor["image_std"]),
-        "image_size": size if isinstance(size, int) else size[0],
+        "image_size": side,
     }
     return Teacher(model, family, taken, preprocessing, identity, device, precision)
 
@@ -202,7 +224,10 @@ def _family_of(name: str, config: Any) -> Family:
 
 def _n_frames(name: str, family: Family, config: Any, asked: int | None) -> int:
     """Frames per clip: those asked for, where the model can take them."""
-    own: int = getattr(config, family.frames) if family.frames else IMAGE_FRAMES
+    own: Any = getattr(config, family.frames) if family.frames else IMAGE_FRAMES
+    step: Any = getattr(config, family.step) if family.step else 1
+    if any(type(number) is not int or not 1 <= number <= MOST_FRAMES for number in (own, step)):
+        raise ModelError(f"teacher {name!r}: config.json: {own!r} and {step!r} are no numbers of frames")
     if asked is None or asked == own or not family.frames:
         return asked or own
     if family.step is None:
@@ -210,55 +235,9 @@ def _n_frames(name: str, family: Family, config: Any, asked: int | None) -> int:
             f"teacher {name!r}: n_frames: this {config.model_type!r} model takes {own} frames, not {asked}: "
             "leave n_frames out"
         )
-    if asked % getattr(config, family.step):
+    if asked % step:
         raise ModelError(
-            f"teacher {name!r}: n_frames: {asked} is no multiple of {getattr(config, family.step)}, the frames that "
-            f"a {config.model_type!r} model takes together"
+            f"teacher {name!r}: n_frames: {asked} is no multiple of {step}, the frames that a {config.model_type!r} "
+            "model takes together"
         )
     return asked
-
-
-def _read_preprocessor(name: str, revision: str | None) -> dict[str, Any]:
-    """The checkpoint's own preprocessing, from the file for images, else (V-JEPA 2) from the one for videos."""
-    from transformers.image_processing_base import ImageProcessingMixin
-
-    reasons = []
-    for file in ("preprocessor_config.json", "video_preprocessor_config.json"):
-        try:
-            processor, _ = ImageProcessingMixin.get_image_processor_dict(
-                name, revision=revision, image_processor_filename=file
-            )
-        except OSError as error:
-            reasons.append(first_line(error))
-            continue
-        for key, usual in USUAL.items():
-            asked = processor.get(key)
-            if asked is not None and not math.isclose(asked, usual, rel_tol=1e-6):
-                raise ModelError(f"teacher {name!r}: {file}: {key}: {asked} is not supported, only {usual}")
-        if processor.get("image_mean") and processor.get("image_std"):
-            return processor  # type: ignore[no-any-return]
-        reasons.insert(0, f"{file} lacks them")
-    raise ModelError(
-        f"teacher {name!r}: preprocessor_config.json with image_mean and image_std is needed: {reasons[0]}"
-    )
-
-
-def _processed_size(name: str, processor: dict[str, Any]) -> int:
-    """Side of the frames that a preprocessor makes, pixels: what it crops to, else what it resizes to."""
-    if "max_num_patches" in processor:
-        return int(processor["patch_size"]) * math.isqrt(processor["max_num_patches"])
-    size = (processor.get("do_center_crop") and processor.get("crop_size")) or processor.get("size")
-    if isinstance(size, dict):
-        size = size.get("height") or size.get("shortest_edge")
-    if not size:
-        raise ModelError(f"teacher {name!r}: preprocessor_config.json: size: says no side of the frames")
-    return int(size)
-
-
-def folder_digest(folder: Path) -> str:
-    """Digest of a checkpoint folder: its configs and weights, by name and content."""
-    digest = hashlib.sha256()
-    for file in sorted(folder.iterdir()):
-        if file.suffix in {".json", ".safetensors", ".bin"}:
-            digest.update(f"{file.name}:{file_digest(file)}\n".encode())
-    return digest.hexdigest()[:16]

@@ -6,24 +6,34 @@ their chunks, folders of weights a list of digests (`sha256sum --check SHA256SUM
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+import re
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 
-from comodo.errors import DamageError
+from comodo.errors import ComodoError, DamageError, ModelError
 from comodo.storage.files import atomic
 from comodo.storage.hdf5 import checked_hdf5, damage_of
+from comodo.text import first_line
 
 if TYPE_CHECKING:
     import h5py
     import pandas as pd
     from numpy.typing import NDArray
 
+T = TypeVar("T")
 SUMS: Final = "SHA256SUMS"
+SUM: Final = re.compile(r"([0-9a-fA-F]{64}) [ *](?!/)(.+)")
+MOST_SUMS: Final = 1 << 20
+"""Bytes of a `SHA256SUMS`."""
+PAUSE_S: Final = 1.0
+"""Before a folder is read again that was just being replaced; a step takes milliseconds."""
 CHECKED: Final[dict[str, Any]] = {"fletcher32": True}
 """Arguments of `create_dataset` for an array whose chunks carry checksums, which HDF5 looks at when it reads them."""
 
@@ -144,15 +154,84 @@ def write_sums(folder: Path) -> None:
 
 
 def check_sums(folder: Path) -> None:
-    """Compare the files of a folder with its `SHA256SUMS`, where there is one; raises `DamageError`."""
+    """Compare the files of a folder with its `SHA256SUMS`, where there is one; raises `DamageError`.
+
+    A file that is not listed is refused as well, since a library may take it for part of the checkpoint; hidden files,
+    which none reads, are left alone.
+    """
     if not (folder / SUMS).is_file():
         return
-    for line in (folder / SUMS).read_text(errors="replace").splitlines():
-        digest, _, name = line.partition("  ")
+    listed = _listed(folder / SUMS)
+    for name, digest in listed.items():
         if not (folder / name).is_file():
             raise DamageError(folder, f"no {name}")
         if file_digest(folder / name) != digest:
             raise DamageError(folder / name, f"not the content that {SUMS} lists")
+    for file in sorted(folder.iterdir()):
+        if file.is_file() and file.name not in {SUMS, *listed} and not file.name.startswith("."):
+            raise DamageError(file, f"{SUMS} does not list it")
+
+
+def _listed(sums: Path) -> dict[str, str]:
+    """Digests by the names of the files, all of them within the folder, as `sha256sum` writes them."""
+    try:
+        if sums.stat().st_size > MOST_SUMS:
+            raise ValueError(f"too much for a list of digests: {sums.stat().st_size} bytes")
+        listed = {}
+        for line in sums.read_text("utf-8").splitlines():
+            if not (found := SUM.fullmatch(line)) or ".." in Path(found[2]).parts:
+                raise ValueError(f"no digest of a file of the folder: {line[:100]!r}")
+            listed[found[2].removeprefix("./")] = found[1].lower()
+    except ValueError as error:  # of decoding as well
+        raise DamageError(sums, error) from None
+    return listed
+
+
+def read_whole(folder: Path, read: Callable[[], T]) -> T:
+    """Read a folder that another process may be replacing: if so, once more after a pause.
+
+    Args:
+        folder: `atomic` replaces it in two steps, and a reader in between finds no folder, or half of one.
+        read: reads it.
+
+    Raises:
+        ModelError: when it is still being replaced then; else what `read` raises.
+    """
+    for last in (False, True):
+        before = _identity(folder)
+        try:
+            if before is None and partials(folder) and not last:
+                raise DamageError(folder, "not there yet")
+            made = read()
+            if _identity(folder) == before:
+                return made
+            problem: Exception = DamageError(folder, "replaced while it was read")
+        except (ComodoError, OSError) as error:
+            problem = error
+            if not (found := partials(folder)) and _identity(folder) == before:
+                raise
+            if last and found:
+                raise ModelError(
+                    f"{folder} is being rewritten ({found[0].name} lies beside it): run again when that has ended; if "
+                    f"no job writes it, remove {found[0].name} ({first_line(error)})"
+                ) from error
+        if last:
+            raise problem
+        time.sleep(PAUSE_S)
+    raise AssertionError
+
+
+def partials(path: Path) -> list[Path]:
+    """What `atomic` is writing to replace a file or folder, or left behind when it was killed."""
+    return sorted(path.parent.glob(f".partial-*-{glob.escape(path.name)}")) if path.name else []
+
+
+def _identity(folder: Path) -> tuple[int, int, int] | None:
+    try:
+        found = folder.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
 
 
 def file_digest(file: Path) -> str:

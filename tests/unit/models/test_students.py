@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from comodo.models.students import load_student, new_student, save_student
+from comodo.storage.artefacts import write_sums
 from tests.support.students import BY_CHANNEL, FRESH, MANTIS, MOMENT, small_student
 
 
@@ -167,4 +168,5 @@ def test_a_student_saved_before_channels_were_stored_has_six(tmp_path: Path) -> 
     own = json.loads((tmp_path / "student/comodo.json").read_text())
     del own["channels"]
     (tmp_path / "student/comodo.json").write_text(json.dumps(own))
+    write_sums(tmp_path / "student")
     assert load_student(tmp_path / "student").channels == 6

@@ -6,6 +6,7 @@ ridge classifier. Nothing has a gradient: biases are quantiles of train windows,
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -53,6 +54,7 @@ class MiniRocket(nn.Module):
         super().__init__()
         if seq_len < 9:
             raise ModelError(f"seq_len is {seq_len}, but the kernels are 9 samples long")
+        self.seq_len = seq_len
         self.arguments = {"n_kernels": n_kernels, "max_dilations_per_kernel": max_dilations_per_kernel}
         self.dim = max(n_kernels // KERNELS, 1) * KERNELS
         self.register_buffer("seed", torch.randint(2**31 - 1, ()))  # of the choice of channels and windows
@@ -105,6 +107,33 @@ class MiniRocket(nn.Module):
             if (stored := state_dict.get(prefix + name)) is not None:
                 setattr(self, name, torch.empty_like(stored))
         super()._load_from_state_dict(state_dict, prefix, *rest)
+        if len(self.biases):
+            self._check_fitted()
+
+    def _check_fitted(self) -> None:
+        """Refuse what `fit` cannot have learned: aeon's compiled loops trust these numbers. Raises `ModelError`."""
+        fitted = {name: getattr(self, name) for name in self._FITTED}
+        whole = {name: values for name, values in fitted.items() if name != "biases"}
+        if any(values.ndim != 1 or values.dtype != torch.int32 for values in whole.values()):
+            raise ModelError("MiniRocket's dilations and channels are not lists of whole numbers")
+        each, channels, dilations, features = whole.values()
+        sizes = (KERNELS * int(features.sum()), int(each.sum()), len(features), len(each))
+        found = (len(self.biases), len(channels), len(dilations), KERNELS * len(dilations))
+        longest = 1 + 8 * int(dilations.max()) if len(dilations) else math.inf
+        inside = all(
+            int(v.min()) >= low for v, low in zip(whole.values(), (1, 0, 1, 1), strict=True) if len(v)
+        )
+        if (
+            sizes != found
+            or self.biases.shape != (self.dim,)
+            or self.biases.dtype != torch.float32
+            or not inside
+            or int(channels.max()) >= len(self.mean)
+            or longest > self.seq_len
+        ):
+            raise ModelError(
+                "MiniRocket's dilations, channels and biases do not fit each other and the windows"
+            )
 
 
 def ridge_head(features: NDArray[np.float32], labels: NDArray[Any], classes: Sequence[Any]) -> nn.Linear:

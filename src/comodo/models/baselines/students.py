@@ -80,11 +80,16 @@ class BaselineStudent(Student):
         return cls(config, options)
 
     @classmethod
+    def sketch(cls, config: Mapping[str, Any], options: StudentOptions) -> BaselineStudent:
+        """Make the model of a config.json."""
+        return cls(
+            {key: value for key, value in config.items() if key not in ("family", "channels")}, options
+        )
+
+    @classmethod
     def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
         """Load what `save` wrote."""
-        config = json.loads(fetch(folder, "config.json", revision).read_text())
-        own = {key: value for key, value in config.items() if key not in ("family", "channels")}
-        student = cls(own, options)
+        student = cls.sketch(json.loads(fetch(folder, "config.json", revision).read_text()), options)
         student.model.load_state_dict(load_file(fetch(folder, "model.safetensors", revision)), strict=False)
         return student
 
