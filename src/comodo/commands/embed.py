@@ -18,7 +18,7 @@ from typing import Any, Literal
 from comodo.commands.inputs import check_model
 from comodo.commands.outputs import output_file
 from comodo.config import DatasetSettings
-from comodo.errors import CommandError, ConfigError
+from comodo.errors import CommandError, ConfigError, DamageError
 from comodo.layouts.opening import open_layout
 from comodo.layouts.types import Recording
 from comodo.text import inert
@@ -217,12 +217,12 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
 
 def _is_features(path: Path) -> bool:
     """Whether a file is one that `embed_files` wrote."""
-    import h5py
+    from comodo.storage.artefacts import open_hdf5
 
     try:
-        with h5py.File(path, "r") as file:
+        with open_hdf5(path) as file:
             return "student" in file.attrs and set(file) == WRITTEN
-    except OSError:  # no HDF5
+    except (OSError, DamageError):  # no HDF5, or none of ours
         return False
 
 

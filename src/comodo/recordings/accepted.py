@@ -9,6 +9,7 @@ import csv
 from pathlib import Path
 
 from comodo.errors import QualityError
+from comodo.storage.regular import open_text
 
 
 def bad_fraction(quality: Path) -> float:
@@ -17,7 +18,7 @@ def bad_fraction(quality: Path) -> float:
     Rows of recordings (window -1) come first, so only these are read.
     """
     recordings = bad = 0
-    with quality.open(newline="") as file:
+    with open_text(quality, newline="") as file:
         for row in csv.DictReader(file):
             if row["window"] != "-1":
                 break

@@ -48,6 +48,9 @@ def read_table(path: Path | str) -> pd.DataFrame:
     """Read a parquet table; raises `DamageError`."""
     import pandas as pd
 
+    if Path(path).is_dir():  # pandas would read the tables in it
+        raise DamageError(Path(path), "a folder, not a table")
+
     try:
         return pd.read_parquet(path, page_checksum_verification=True)
     except FileNotFoundError:
