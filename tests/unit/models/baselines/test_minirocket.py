@@ -65,7 +65,7 @@ def test_what_was_learned_is_saved_to_the_bit(tmp_path: Path, windows: np.ndarra
     student = new_student("minirocket", SMALL, seed=4)
     student.fit(windows)
     save_student(student, tmp_path / "student")
-    assert {"model.safetensors", "config.json", "comodo.json"} == {
+    assert {"model.safetensors", "config.json", "comodo.json", "SHA256SUMS"} == {
         path.name for path in (tmp_path / "student").iterdir()
     }
     assert load_file(tmp_path / "student" / "model.safetensors")["biases"].shape == (420,)
