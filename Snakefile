@@ -9,6 +9,7 @@ if not workflow.overwrite_configfiles:
 
 
 include: "workflow/rules/common.smk"
+include: "workflow/rules/functions.smk"
 include: "workflow/rules/simulate.smk"
 include: "workflow/rules/splits.smk"
 include: "workflow/rules/recordings.smk"

@@ -73,11 +73,6 @@ rule evaluate_anchors:
         "../scripts/evaluate_anchors.py"
 
 
-def trained_labels(wildcards):
-    """Params function: the labels of each class that a supervised student was trained on."""
-    return {"labels_per_class": [EXPERIMENTS[wildcards.experiment].labels_per_class or "all"]}
-
-
 rule evaluate_head:
     input:
         features="results/experiments/{experiment}/{run}/features.h5",

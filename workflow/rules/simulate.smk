@@ -1,13 +1,6 @@
 # Where no data or no teacher are at hand: a simulated dataset in the Ego4D layout, a small teacher of its own.
 
 
-def simulation(wildcards):
-    """Params function: the settings of a simulated dataset, and the state of recorded IMU that drives it."""
-    recorded = CONFIG.datasets[wildcards.dataset].simulate.trajectory_imu
-    state = {"recorded": folder_state(recorded, "*/*.csv")} if recorded is not None else {}
-    return dataset_settings("simulate")(wildcards) | state
-
-
 rule simulate:
     output:
         marker="results/{dataset}/simulated.json",

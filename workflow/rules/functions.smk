@@ -1,0 +1,115 @@
+# Input and params functions: from wildcards to the files and settings of a rule.
+
+
+def shards(dataset):
+    return range(CONFIG.datasets[dataset].shards)
+
+
+def of_shards(pattern):
+    """Input function: one file per shard of the wildcards' dataset."""
+    return lambda wildcards: expand(pattern, **wildcards, shard=shards(wildcards.dataset))
+
+
+def dataset_settings(*keys):
+    """Params function: those settings of the dataset that the rule's output depends on, and no others."""
+    keys = {"layout", "root", "splits", "table", *keys}
+
+    def chosen(wildcards):
+        settings = CONFIG.datasets[wildcards.dataset]
+        imu_only = {"video"} if settings.video is None else set()  # concerns every rule
+        return settings.used(keys | imu_only)
+
+    return chosen
+
+
+def simulated(wildcards):
+    """Input function: the marker of a simulated dataset; nothing where raw data were recorded."""
+    return (
+        [f"results/{wildcards.dataset}/simulated.json"] if CONFIG.datasets[wildcards.dataset].simulate else []
+    )
+
+
+def extracted(wildcards):
+    """Input function: the shard's video table; nothing where the dataset is IMU-only."""
+    if CONFIG.datasets[wildcards.dataset].video is None:
+        return []
+    return f"results/{wildcards.dataset}/video/{wildcards.shard}.parquet"
+
+
+def of_raw(state):
+    """Params function: a digest of the shard's raw files (or of the whole dataset), so that a replaced one is noticed.
+
+    It must not take `input`: Snakemake looks for changes only in params that depend on wildcards alone.
+    """
+
+    def digest(wildcards):
+        try:
+            marker = next(map(Path, simulated(wildcards)), None)
+            shard = int(wildcards.shard) if "shard" in wildcards.keys() else None
+            return state(wildcards.dataset, CONFIG.datasets[wildcards.dataset], shard, marker)
+        except LayoutError as error:
+            raise WorkflowError(f"{error}{splits_remedy(wildcards.dataset)}")
+
+    return digest
+
+
+def published_splits(dataset):
+    """The split files of a dataset that rule fetch_splits can get; none where `splits` is a folder of one's own."""
+    folder = Path(CONFIG.datasets[dataset].splits or "")
+    if folder not in [Path("dataset", name) for name, _ in PUBLISHED.values()]:
+        return []
+    return [f"{folder}/{split}.txt" for split in SPLITS]
+
+
+def splits_remedy(dataset):
+    missing = not all(Path(path).exists() for path in published_splits(dataset))
+    return "\nTo fetch the published splits, run once with the target: splits" if missing else ""
+
+
+def of_experiment(pattern):
+    """Input function: a file of the experiment's dataset and teacher; nothing where it names a teacher and has none."""
+    needed = re.findall(r"{(\w+)}", pattern)
+
+    def path(wildcards):
+        settings = SETTINGS[wildcards.experiment]
+        return pattern.format(**settings) if all(name in settings for name in needed) else []
+
+    return path
+
+
+def imu_of_experiment(wildcards):
+    """Input function: the IMU shards that an experiment trains on."""
+    dataset = EXPERIMENTS[wildcards.experiment].dataset
+    return expand("results/{dataset}/imu/{shard}.h5", dataset=dataset, shard=shards(dataset))
+
+
+def anchors_of_evaluation(wildcards):
+    """Input function: the evaluated dataset's anchors, in the space of the experiment's teacher, if it has one."""
+    if "anchors" not in CONFIG.protocols(wildcards.experiment, wildcards.dataset):
+        return []
+    return f"results/{wildcards.dataset}/teachers/{SETTINGS[wildcards.experiment]['teacher']}/anchors.h5"
+
+
+def teacher_of(wildcards):
+    return CONFIG.teachers[wildcards.teacher]
+
+
+def student_of(wildcards):
+    return CONFIG.students[EXPERIMENTS[wildcards.experiment].student]
+
+
+def made_teacher(wildcards):
+    """Input function: the folder of a teacher that the workflow makes itself; nothing where a checkpoint is given."""
+    return [f"results/teachers/{wildcards.teacher}"] if teacher_of(wildcards).architecture else []
+
+
+def simulation(wildcards):
+    """Params function: the settings of a simulated dataset, and the state of recorded IMU that drives it."""
+    recorded = CONFIG.datasets[wildcards.dataset].simulate.trajectory_imu
+    state = {"recorded": folder_state(recorded, "*/*.csv")} if recorded is not None else {}
+    return dataset_settings("simulate")(wildcards) | state
+
+
+def trained_labels(wildcards):
+    """Params function: the labels of each class that a supervised student was trained on."""
+    return {"labels_per_class": [EXPERIMENTS[wildcards.experiment].labels_per_class or "all"]}
