@@ -46,6 +46,7 @@ rule merge_embeddings:
         runtime=60,
     params:
         version=VERSIONS["merge_embeddings"],
+        strict=lambda wildcards, input: CONFIG.strict,  # checked by the job; no rerun trigger
     message:
         "Merging the embeddings of {wildcards.dataset} by {wildcards.teacher}"
     script:

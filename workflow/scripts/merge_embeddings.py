@@ -12,4 +12,5 @@ with job_log(snakemake.log[0]):
         path=Path(snakemake.output.store),
         shards=[Path(path) for path in snakemake.input.shards],
         pairs=pairs_of(read_table(snakemake.input.clips)),
+        strict=snakemake.params.strict,
     )

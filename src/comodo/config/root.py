@@ -27,6 +27,10 @@ class Config(Block):
         min_length=1, description="experiments by name, sweeps expanded"
     )
     seeds: tuple[int, ...] = Field((42,), min_length=1, description="each experiment runs once per seed")
+    strict: bool = Field(
+        False,
+        description="refuse, instead of warn, where parts of an artefact were made with other package versions",
+    )
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings, description="protocols")
 
     @model_validator(mode="before")

@@ -26,6 +26,7 @@ from comodo.models.students import load_student, new_student
 from comodo.objectives import Inputs, objective_of
 from comodo.recordings.imu_shard import read_channels
 from comodo.storage.files import write_json
+from comodo.storage.packages import package_versions
 
 
 def distill(
@@ -81,7 +82,11 @@ def distill(
             run = Run(seed=seed, device=device, state_dir=state, made_from=made_from, on_epoch=validate)
             imu_windows = ImuWindows(lesson.train, imu)
             rows = [dict(row) for row in train_distillation(student, lesson, imu_windows, settings, run)]
-    about = {"objective": settings.objective, "trained_by": trained_by(settings, student_settings, seed)}
+    about = {
+        "objective": settings.objective,
+        "trained_by": trained_by(settings, student_settings, seed),
+        "packages": ", ".join(f"{name} {number}" for name, number in package_versions().items()),
+    }
     save_distilled(folder, student, lesson.heads, lesson.classes, **about)
     write_json(rows, history)
     shutil.rmtree(state, ignore_errors=True)

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import mmap
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +32,9 @@ from numpy.typing import NDArray
 
 from comodo.errors import DamageError, StoreError
 from comodo.storage.artefacts import create_hdf5, open_hdf5, write_texts
+from comodo.storage.packages import package_versions, version_differences
+
+log = logging.getLogger(__name__)
 
 TEXT_COLUMNS = ("clip", "label", "split")
 BLOCK = 4096  # rows read at once
@@ -83,6 +87,7 @@ def write_store(
         file.attrs["clips_digest"] = clips_digest(pairs)
         file.attrs["checksum"] = _checksum(target)
         file.attrs["made_by"] = json.dumps(dict(made_by), sort_keys=True)
+        file.attrs["packages"] = json.dumps(package_versions())
         if videos:
             file.attrs["videos"] = videos
 
@@ -146,13 +151,21 @@ def read_rows(file: h5py.File) -> pd.DataFrame:
     return pd.DataFrame({column: file[column].asstr()[:] for column in TEXT_COLUMNS})
 
 
-def merge_stores(path: Path, shards: Iterable[Path], pairs: pd.DataFrame) -> None:
+def merge_stores(path: Path, shards: Iterable[Path], pairs: pd.DataFrame, strict: bool = False) -> None:
     """Merge shard stores into one that has the rows of `pairs` in their order.
 
     Rows move in runs (a recording's clips lie side by side in both), so memory does not depend on N.
 
+    Shards that were made with different versions of a package (`comodo.storage.packages`) are merged with a warning.
+
+    Args:
+        path: the HDF5 file to write.
+        shards: the shard stores.
+        pairs: of the whole dataset.
+        strict: refuse different versions.
+
     Raises:
-        StoreError: when a clip is missing, or shards were made by different teachers.
+        StoreError: when a clip is missing, shards were made by different teachers, or (`strict`) with other packages.
     """
     place = pd.Series(np.arange(len(pairs)), index=pairs["clip"])
     filled = 0
@@ -163,6 +176,14 @@ def merge_stores(path: Path, shards: Iterable[Path], pairs: pd.DataFrame) -> Non
                     width = shard["embedding"].shape[1]
                     file.create_dataset("embedding", (len(pairs), width), "float32")
                     file.attrs["made_by"] = shard.attrs["made_by"]
+                    packages, first = json.loads(shard.attrs.get("packages", "{}")), shard_path
+                    file.attrs["packages"] = json.dumps(packages)
+                own = json.loads(shard.attrs.get("packages", "{}"))
+                if differing := version_differences(packages, own):
+                    said = f"{first} and {shard_path} were made with {differing}: their numbers may differ"
+                    if strict:
+                        raise StoreError(f"{said}; delete one of them, or set strict: false")
+                    log.warning("%s", said)
                 if shard.attrs["made_by"] != file.attrs["made_by"]:
                     raise StoreError(
                         f"{shard_path} was made by another teacher than the other shards: delete it"

@@ -1,0 +1,34 @@
+"""Versions of the packages that an artefact was made with."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+
+NUMBERS = (
+    "torch",
+    "transformers",
+    "mantis-tsfm",
+    "momentfm",
+    "chronos-forecasting",
+    "decord",
+    "eva-decord",
+    "numpy",
+)
+"""Packages whose versions can change the numbers of embeddings and students."""
+
+
+def package_versions() -> dict[str, str]:
+    """Return the installed version of each package in `NUMBERS`, by name."""
+    found = {}
+    for name in NUMBERS:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def version_differences(one: dict[str, str], other: dict[str, str]) -> str:
+    """Return the packages of which both sides know different versions, as text; "" where there is none."""
+    shared = [name for name in one if name in other and one[name] != other[name]]
+    return ", ".join(f"{name} {one[name]} and {other[name]}" for name in shared)
