@@ -7,7 +7,7 @@ REASONS = {
     "": "a pair: window of video with its window of IMU; in an IMU-only dataset a whole window of IMU",
     # windows
     "no_video": "the IMU window is whole, but the video does not cover it; the SVM uses it",
-    "video_gap": "the video stands still inside the window: no source frame for long",
+    "video_gap": "the video freezes inside the window: no source frame for long",
     "imu_gap": "a hole in the IMU inside the window",
     "imu_starts_late": "the IMU starts after the window does",
     "imu_ends_early": "the IMU ends before the window does",

@@ -67,7 +67,7 @@ def check_splits(
 ) -> None:
     """Check (id, label, split) rows; `source` and `key` are the file or folder and the config key to name.
 
-    `places` says where each row stands; default: by its recording.
+    `places` names the place of each row in errors; default: its recording.
 
     Raises
     ------
@@ -110,21 +110,21 @@ def check_splits(
 
 
 def check_labels(labels: Iterable[tuple[str, str]], where: str) -> None:
-    """Refuse labels that a reader takes for one and a program for two classes.
+    """Refuse labels that look the same but differ as texts.
 
     Such differ only in case, in blanks, in invisible characters, or in Unicode's forms of the same text (NFC, NFD).
     Others stay as they are: `NA`, `1` and `01` are three classes.
 
     Args:
-        labels: each with the place where it stands.
+        labels: each with its place in a file.
         where: the file or folder, for errors.
 
     Raises
     ------
     LayoutError
-        Two labels are such; it names both, and where each stands first.
+        Two labels are such; the error names both, and the first place of each.
     """
-    first: dict[str, str] = {}  # label → where it stands
+    first: dict[str, str] = {}  # label → its first place
     spelled: dict[str, str] = {}  # what all spellings of a label share → its first spelling
     for label, place in labels:
         if label in first:

@@ -65,7 +65,7 @@ def extract(
     """Write the part [start_s, end_s) of a video as H.264 with `fps` square frames of side `size` per second.
 
     Centre crop, rotation applied, no sound. Frame k shows the time `start_s` + k / fps of the source, counted from its
-    first frame. A keyframe stands at each multiple of `clip_frames` and nowhere else, so that a clip can be read alone.
+    first frame. Keyframes are exactly the multiples of `clip_frames`, so that a clip can be read alone.
     Damaged parts are left out up to the next keyframe. The bytes depend on the arguments (but not `threads`, which
     serve decoding) and on the libraries' versions alone. `target` appears when it is whole.
 

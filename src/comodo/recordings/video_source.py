@@ -76,7 +76,7 @@ def _unknown_format(file: int) -> str:
     """The format of a file that was not opened because it is none of `FORMATS`, as FFmpeg's log tells; "" if it is."""
     level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
-    av.logging.set_skip_repeated(False)  # else what an earlier file was told comes now
+    av.logging.set_skip_repeated(False)  # else messages of an earlier file come now
     try:
         with av.logging.Capture() as messages, suppress(av.error.FFmpegError, ValueError, MemoryError):
             _open(file).close()

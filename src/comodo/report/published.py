@@ -58,14 +58,14 @@ def candidates(config: Config) -> list[dict[str, Any]]:
         dataset), `protocol` (`svm`; `head` for a supervised student on its own dataset), `scoring` (`platt`; `head`),
         and the keys `SETTING`: datasets by their layout, models by the last part of their checkpoint or by their
         architecture, None where a setting has no part in the objective. Simulated datasets are left out, and so are
-        experiments that differ from the published ones in what no row tells (say, a temperature).
+        experiments that differ from the published ones in a setting that no row names (say, a temperature).
     """
     found = []
     for name, experiment in config.experiments.items():
         used, untrained = config.used_settings(name), experiment.objective == "none"
-        untold = set(used) - {*TOLD, *NAMED}
+        fixed = set(used) - {*TOLD, *NAMED}
         known = ExperimentSettings.model_fields
-        if not untrained and any(used[key] != known[key].default for key in untold):
+        if not untrained and any(used[key] != known[key].default for key in fixed):
             continue
         student = config.students[experiment.student]
         teacher = None if untrained or "teacher" not in used else model_name(config.teachers[used["teacher"]])

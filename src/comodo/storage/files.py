@@ -70,7 +70,7 @@ def locked(path: str | os.PathLike[str], wait_s: float = LOCK_S, poll_s: float =
 
     The lock is free again when its process ends, however it ends; the lock file stays, as removing it would let two
     processes hold locks of one name. On NFS, locks hold between machines only where the server offers them (Linux turns
-    this lock into one of the server); a file system without locks is told in a warning, and the block runs unlocked.
+    this lock into one of the server); on a file system without locks it warns, and the block runs unlocked.
 
     Raises:
         WriteError: the lock file cannot be made.
@@ -129,7 +129,7 @@ def _remove_leftovers(path: Path) -> None:
         names = os.listdir(path.parent)
     for name in names:
         if (found := ours.fullmatch(name)) and not _alive(int(found[1])):
-            with suppress(OSError):  # it is in nobody's way, or another process has just removed it
+            with suppress(OSError):  # harmless where it is, or already removed by another process
                 _remove(path.with_name(name))
 
 

@@ -24,7 +24,7 @@ DEEPEST: Final = 8
 WIDEST: Final = 8
 """Bytes of a number."""
 REFERENCE: Final = [("length", "<u4"), ("heap", "<u8"), ("place", "<u4")]
-"""How a text of any width stands in an array."""
+"""Fields of what an array holds for a text of any width: a reference into the heap of the file."""
 
 
 def checked_hdf5(path: Path | str) -> h5py.File:
