@@ -40,7 +40,7 @@ PACKAGES = ("torch", "transformers", "mantis-tsfm", "momentfm", "aeon", "scikit-
 
 
 def found_runs(folder: Path, config: Config) -> list[EvaluatedRun]:
-    """What a config evaluates and is already scored below `folder`/results, whatever its seeds."""
+    """What a config evaluates and is already scored below `folder`/results, for any of its seeds."""
     results = folder / "results"
     seeds = sorted({int(path.name.removeprefix("seed")) for path in results.glob("experiments/*/seed*")})
     runs = evaluated_runs(config.model_copy(update={"seeds": tuple(seeds)}))

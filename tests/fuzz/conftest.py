@@ -1,7 +1,7 @@
 """Whatever bytes a reader is given, it gives a result or the one error it documents: in bounded time and memory.
 
 A few examples each with all tests; `make fuzz FUZZ_MINUTES=30` shares half an hour among the readers. What such a run
-found stands in FOUND of each file, and is tried first.
+found is listed as FOUND in each file, and is tried first.
 """
 
 from __future__ import annotations

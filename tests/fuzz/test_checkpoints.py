@@ -1,4 +1,4 @@
-"""Students: the JSON files of saved ones with branches and bytes changed, listed anew as if nobody had noticed."""
+"""Students: the JSON files of saved ones with branches and bytes changed, and SHA256SUMS written again to match."""
 
 from __future__ import annotations
 

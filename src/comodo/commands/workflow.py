@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import os
 import re
 import shlex
@@ -23,7 +22,7 @@ from comodo.commands.inputs import is_folder, read_json_object, read_text
 from comodo.commands.outputs import is_readable, output_file
 from comodo.config import SPLITS, load
 from comodo.errors import CommandError, DamageError
-from comodo.storage.files import atomic, locked, write_json
+from comodo.storage.files import atomic, locked, strict_json, write_json
 from comodo.text import printable
 
 LONGEST_ID: Final = 96  # characters; the hub's own limit
@@ -239,7 +238,7 @@ def add_result(
 def _read_results(path: Path) -> dict[str, list[Any]]:
     """The entries of a result file by category; none where there is no file. Raises `CommandError`."""
     try:
-        content = json.loads(path.read_text(), parse_constant=_no_number) if path.exists() else {}
+        content = strict_json(path.read_text()) if path.exists() else {}
     except (ValueError, RecursionError):
         content = None
     except OSError as error:
@@ -247,7 +246,3 @@ def _read_results(path: Path) -> dict[str, list[Any]]:
     if isinstance(content, dict) and all(isinstance(entries, list) for entries in content.values()):
         return content
     raise CommandError(f"{path} is not a result file (categories with lists of entries): move it away")
-
-
-def _no_number(name: str) -> float:
-    raise ValueError(f"{name} is no JSON")

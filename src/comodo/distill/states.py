@@ -120,8 +120,10 @@ class States:
             ]
             before = state.get("made_with", now)
             if before != now and set(differing) <= ROUNDED:
-                told = ", ".join(f"{key} {before.get(key)}, now {now[key]}" for key in now)
-                log.warning("%s was made with %s: the training goes on, its last digits differ", path, told)
+                changes = ", ".join(f"{key} {before.get(key)}, now {now[key]}" for key in now)
+                log.warning(
+                    "%s was made with %s: the training goes on, its last digits differ", path, changes
+                )
                 differing = []
             if differing:
                 key = differing[0]

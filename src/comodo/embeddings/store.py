@@ -82,10 +82,7 @@ def write_store(
             row += len(batch)
         if row != len(pairs):
             raise StoreError(f"{path}: {row} embeddings for {len(pairs)} clips")
-        for column in TEXT_COLUMNS:
-            write_texts(file, column, pairs[column])
-        file.attrs["clips_digest"] = clips_digest(pairs)
-        file.attrs["checksum"] = _checksum(target)
+        _describe(file, pairs)
         file.attrs["made_by"] = json.dumps(dict(made_by), sort_keys=True)
         file.attrs["packages"] = json.dumps(package_versions())
         if videos:
@@ -199,10 +196,15 @@ def merge_stores(path: Path, shards: Iterable[Path], pairs: pd.DataFrame, strict
                 filled += len(rows)
         if filled != len(pairs):
             raise StoreError(f"{path}: the shards hold {filled} of {len(pairs)} clips")
-        for column in TEXT_COLUMNS:
-            write_texts(file, column, pairs[column])
-        file.attrs["clips_digest"] = clips_digest(pairs)
-        file.attrs["checksum"] = _checksum(file["embedding"])
+        _describe(file, pairs)
+
+
+def _describe(file: h5py.File, pairs: pd.DataFrame) -> None:
+    """Write beside the embeddings of a store which clips they are of, and their checksum."""
+    for column in TEXT_COLUMNS:
+        write_texts(file, column, pairs[column])
+    file.attrs["clips_digest"] = clips_digest(pairs)
+    file.attrs["checksum"] = _checksum(file["embedding"])
 
 
 def _checksum(embeddings: h5py.Dataset) -> int:

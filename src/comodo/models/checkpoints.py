@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NoReturn, TypeVar
+from typing import Any, Final, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -19,6 +18,7 @@ from torch.nn.modules.module import (
 )
 
 from comodo.errors import ModelError
+from comodo.storage.files import strict_json
 from comodo.text import first_line
 
 T = TypeVar("T", dict[str, Any], list[Any])
@@ -51,7 +51,7 @@ def read_json(path: Path, kind: type[T], largest: float = math.inf) -> T:
     try:
         if (size := path.stat().st_size) > MOST_JSON:
             raise ModelError(f"{path} has {size} bytes, too much for a config")
-        value = json.loads(path.read_bytes(), parse_constant=_no_number)
+        value = strict_json(path.read_bytes())
         wrong = _first_wrong(value, largest)
     except (ValueError, RecursionError) as error:
         if isinstance(error, ModelError):
@@ -62,10 +62,6 @@ def read_json(path: Path, kind: type[T], largest: float = math.inf) -> T:
     if wrong is not None:
         raise ModelError(f"{path}: {wrong}")
     return value
-
-
-def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
 
 
 def _first_wrong(value: Any, largest: float) -> str | None:

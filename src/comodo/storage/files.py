@@ -16,7 +16,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from comodo.errors import CommandError, WriteError
 
@@ -190,3 +190,15 @@ def write_json(content: Any, path: Path) -> None:
     """Write indented JSON whole or not at all; NaN is refused."""
     with atomic(path) as partial:
         partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def strict_json(text: str | bytes) -> Any:
+    """Parse JSON; raises `ValueError` also for NaN and the infinities, which Python reads although JSON has none.
+
+    Nesting that is too deep raises `RecursionError`.
+    """
+    return json.loads(text, parse_constant=_no_number)
+
+
+def _no_number(text: str) -> NoReturn:
+    raise ValueError(f"{text} is no number")

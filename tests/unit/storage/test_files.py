@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from comodo.errors import WriteError
-from comodo.storage.files import PARTIAL, atomic, write_json
+from comodo.storage.files import PARTIAL, atomic, strict_json, write_json
 
 
 def full_folder(path: Path) -> None:
@@ -206,3 +206,10 @@ def test_permission_that_lacks_is_told_of_the_file_itself(tmp_path: Path, where:
         atomic(tmp_path / "a") as partial,
     ):
         raise PermissionError(errno.EACCES, "Permission denied", os.path.normpath(partial / where))
+
+
+@pytest.mark.parametrize("text", ["NaN", '{"a": [Infinity]}', b'{"a": -Infinity}', "{", ""])
+def test_json_has_no_nan(text: str | bytes) -> None:
+    with pytest.raises(ValueError, match=r"is no number|Expecting"):
+        strict_json(text)
+    assert strict_json(b'{"a": [1.5, null]}') == {"a": [1.5, None]}
