@@ -36,6 +36,10 @@ class ModelError(ComodoError, ValueError):
     """A teacher or student that cannot be loaded or made, or that does not take the data that it was given."""
 
 
+class ClassPathError(ComodoError, ValueError):
+    """A class path whose class does not exist, cannot be imported or made, or does not do what its contract says."""
+
+
 class TrainingError(ComodoError, ValueError):
     """A training that cannot start, or cannot go on."""
 
