@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import (
+    AfterValidator,
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+
+from comodo.jobs.class_paths import CLASS_PATH
 
 # what lies in results/, beside a folder per dataset
 RESERVED_NAMES = {
@@ -64,6 +77,12 @@ def in_key_order(value: Any) -> Any:
     )
 
 
+def _class_path(value: str) -> str:
+    if not CLASS_PATH.fullmatch(value):
+        raise ValueError("a class path is `package.module:Name`")
+    return value
+
+
 Name = Annotated[str, AfterValidator(_name)]
 
 
@@ -77,6 +96,47 @@ class Block(BaseModel):
     """A block of the config: unknown keys are errors, and nothing changes after validation."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @classmethod
+    def written_keys(cls) -> dict[str, FieldInfo]:
+        """Return the fields by the key that a user writes."""
+        return {field.alias or name: field for name, field in cls.model_fields.items()}
+
+
+class ByClass(Block):
+    """A block that may name a class of the user's own."""
+
+    new_keys: ClassVar[frozenset[str]] = frozenset({"class_path", "class_kwargs"})
+    """Left out of dumps while unset: Snakemake compares params by their text, and a new key would rerun old results."""
+
+    class_path: Annotated[str, AfterValidator(_class_path)] | None = Field(
+        None,
+        validation_alias=AliasChoices("class", "class_path"),
+        alias="class",
+        description="class of your own, as `package.module:Name`",
+    )
+    class_kwargs: Annotated[dict[str, Any], AfterValidator(in_key_order)] = Field(
+        default_factory=dict,
+        validation_alias=AliasChoices("kwargs", "class_kwargs"),
+        alias="kwargs",
+        description="arguments of `class`, by name",
+    )
+
+    @model_validator(mode="after")
+    def _kwargs_of_class(self) -> ByClass:
+        if self.class_kwargs and self.class_path is None:
+            raise ValueError("`kwargs` are the arguments of `class`: name one")
+        try:
+            json.dumps(self.class_kwargs, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"kwargs: give numbers, texts, lists and mappings of these: {error}") from None
+        return self
+
+    @model_serializer(mode="wrap")
+    def _without_new_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        dumped: dict[str, Any] = handler(self)
+        unset = {key for key in self.new_keys if getattr(self, key) in (None, {})}
+        return {key: value for key, value in dumped.items() if key not in unset}
 
 
 def hint(value: str, known: Any) -> str:

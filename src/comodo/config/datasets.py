@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from comodo.config.block import Block, PathStr
+from comodo.config.block import Block, ByClass, PathStr
 
 SPLITS = ("train", "val", "test")
 
@@ -93,10 +93,12 @@ class SimulateSettings(Block):
         return self
 
 
-class DatasetSettings(Block):
+class DatasetSettings(ByClass):
     """One dataset: where it lies, how it is cut into clips."""
 
-    layout: Literal["ego4d", "egoexo4d", "uestc", "table"] = Field(description="how the dataset lies on disk")
+    layout: Literal["ego4d", "egoexo4d", "uestc", "table"] | None = Field(
+        None, description="how the dataset lies on disk; give this or `class`"
+    )
     root: PathStr = Field(description="folder of the raw data")
     splits: PathStr | None = Field(
         None,
@@ -132,7 +134,7 @@ class DatasetSettings(Block):
         changes: dict[str, Any] = {}
         if self.splits is not None and Path(self.splits) == Path(self.root, "splits"):
             changes["splits"] = None
-        if self.layout != "uestc":
+        if self.layout != "uestc" and self.class_path is None:
             counts = ("accel_counts_per_g", "gyro_counts_per_dps")
             usual = {key: ImuSettings.model_fields[key].default for key in counts}
             changes["imu"] = self.imu.model_copy(update=usual)
@@ -140,9 +142,11 @@ class DatasetSettings(Block):
 
     @model_validator(mode="after")
     def _consistent(self) -> DatasetSettings:
-        if (self.layout == "table") != (self.table is not None):
+        if (self.layout is None) == (self.class_path is None):
+            raise ValueError("give either `layout` or `class` (a layout of your own)")
+        if self.class_path is None and (self.layout == "table") != (self.table is not None):
             raise ValueError("`table` (a csv of recordings) belongs to layout `table`, and only there")
-        if self.imu.csv is not None and self.layout != "table":
+        if self.imu.csv is not None and self.layout not in ("table", None):
             raise ValueError("`imu.csv` belongs to layout `table`: other layouts know their columns")
         if self.simulate is not None and self.layout != "ego4d":
             raise ValueError("`simulate` writes the layout `ego4d`")

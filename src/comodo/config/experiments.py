@@ -6,15 +6,16 @@ import hashlib
 import itertools
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from comodo.config.block import Block
+from comodo.config.block import ByClass
 from comodo.config.models import StudentSettings
 from comodo.config.objectives import (
     OBJECTIVES,
+    ClassSettings,
     ClipsKeys,
     ComodoKeys,
     InfonceKeys,
@@ -28,7 +29,7 @@ from comodo.config.objectives import (
 MOST_POINTS = 10_000  # of a sweep
 
 
-class RunKeys(Block):
+class RunKeys(ByClass):
     """What meets in an experiment."""
 
     dataset: str = Field(description="a name under `datasets`")
@@ -36,9 +37,21 @@ class RunKeys(Block):
         None, description="a name under `teachers`; not needed by objectives `supervised` and `none`"
     )
     student: str = Field(description="a name under `students`")
-    objective: Literal["comodo", "infonce", "l2", "supervised", "none"] = Field(
-        "comodo", description="training objective; none: the student as it is"
+    objective: Literal["comodo", "infonce", "l2", "supervised", "none"] | None = Field(
+        "comodo", description="training objective; none: the student as it is. `class` replaces it"
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _objective_or_class(cls, raw: Any) -> Any:
+        if not isinstance(raw, Mapping):
+            return raw
+        given = raw.get("class", raw.get("class_path")) is not None
+        if given and raw.get("objective") is not None:
+            raise ValueError("give either `objective` or `class` (an objective of your own)")
+        if not given and "objective" in raw and raw["objective"] is None:
+            raise ValueError("objective: name one; the text `none` (in quotes) trains nothing")
+        return {**raw, "objective": None} if given else raw
 
 
 # The bases give the order of the keys, last to first: Snakemake compares params by their text, and another order would
@@ -58,7 +71,7 @@ class ExperimentSettings(
     @model_validator(mode="after")
     def _consistent(self) -> ExperimentSettings:
         if self.teacher is None and self.of_objective.teacher == "required":
-            raise ValueError(f"objective {self.objective!r} learns from a teacher: name one")
+            raise ValueError(f"objective {self.objective_name!r} learns from a teacher: name one")
         if self.labels_per_class is not None and not self.of_objective.classifies:
             raise ValueError("`labels_per_class` belongs to objective `supervised`: no other one sees labels")
         return self
@@ -66,8 +79,13 @@ class ExperimentSettings(
     @property
     def of_objective(self) -> ObjectiveSettings:
         """The settings of the experiment's objective, without the keys of others."""
-        kind = OBJECTIVES[self.objective]
+        kind = OBJECTIVES[self.objective] if self.objective is not None else ClassSettings
         return kind.model_validate(self.model_dump(include=set(kind.model_fields)))
+
+    @property
+    def objective_name(self) -> str:
+        """The name of the objective, or the class path of the user's own."""
+        return self.objective or self.class_path or ""
 
     @property
     def sees_video(self) -> bool:
@@ -78,7 +96,7 @@ class ExperimentSettings(
     def used(self) -> dict[str, Any]:
         """The settings that the experiment's student depends on, and no others, as plain values."""
         keys = {"dataset", "student", "objective"} | ({"teacher"} if self.sees_video else set())
-        keys |= self.of_objective.used_keys(self.sees_video)
+        keys |= self.of_objective.used_keys(self.sees_video) | self.new_keys
         return self.model_dump(mode="json", include=keys)
 
 
@@ -88,7 +106,7 @@ def trained_by(experiment: ExperimentSettings, student: StudentSettings, seed: i
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-SWEPT = set(ExperimentSettings.model_fields) - {"eval_datasets", "baseline"}
+SWEPT = set(ExperimentSettings.model_fields) - {"eval_datasets", "baseline", "class_path", "class_kwargs"}
 
 
 def sweep(name: str, settings: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

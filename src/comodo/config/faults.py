@@ -31,7 +31,7 @@ def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
                 kind for kind in _flatten(block.model_fields[str(part)].annotation) if isinstance(kind, type)
             ]
             block = next((kind for kind in nested if issubclass(kind, Block)), block)
-    return list(block.model_fields)
+    return list(block.written_keys())
 
 
 def _flatten(annotation: Any) -> Iterator[Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, TypeVar
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
-from comodo.config.block import Block, PathStr, Precision, in_key_order
+from comodo.config.block import Block, ByClass, PathStr, Precision, in_key_order
 from comodo.config.datasets import SimulateSettings
 
 
@@ -23,8 +25,15 @@ class PretrainingSettings(Block):
 Settings = TypeVar("Settings", bound="ModelSettings")
 
 
-class ModelSettings(Block):
-    """A model: an existing checkpoint, or an architecture with fresh weights."""
+class ModelSettings(ByClass):
+    """A model: an existing checkpoint, an architecture with fresh weights, or a class of the user's own."""
+
+    sources: ClassVar[Mapping[str, str]] = {
+        "checkpoint": "checkpoint",
+        "architecture": "architecture",
+        "class": "class_path",
+    }
+    """What a model may come from: keys, and the fields that hold them."""
 
     checkpoint: PathStr | None = Field(None, description="hub id or local folder, for `from_pretrained`")
     revision: str | None = Field(None, description="pinned revision of the hub id")
@@ -35,9 +44,15 @@ class ModelSettings(Block):
 
     @model_validator(mode="after")
     def _one_source(self) -> ModelSettings:
-        if (self.checkpoint is None) == (self.architecture is None):
-            raise ValueError("give either `checkpoint` (hub id or folder) or `architecture` (fresh weights)")
+        if sum(getattr(self, field) is not None for field in self.sources.values()) != 1:
+            raise ValueError(f"give exactly one of {', '.join(f'`{key}`' for key in self.sources)}")
         return self
+
+    def refuse_beside(self, source: str, keys: set[str]) -> None:
+        """Raise `ValueError` for a key that has no effect beside a source of the model."""
+        for key in sorted(keys):
+            if getattr(self, key) != type(self).model_fields[key].get_default(call_default_factory=True):
+                raise ValueError(f"`{key}` has no effect beside `{source}`: leave it out")
 
 
 def _usual(settings: Settings, keys: set[str]) -> Settings:
@@ -46,7 +61,14 @@ def _usual(settings: Settings, keys: set[str]) -> Settings:
 
 
 class TeacherSettings(ModelSettings):
-    """A frozen video or image model."""
+    """A frozen video or image model, or its embeddings made elsewhere."""
+
+    new_keys = ModelSettings.new_keys | {"embeddings"}
+    sources: ClassVar[Mapping[str, str]] = {**ModelSettings.sources, "embeddings": "embeddings"}
+
+    embeddings: PathStr | None = Field(
+        None, description="HDF5 file of embeddings made elsewhere, in place of a model; see docs/extend.md"
+    )
 
     architecture: Literal["videomae", "timesformer"] | None = Field(
         None, description="family with fresh weights"
@@ -88,6 +110,11 @@ class TeacherSettings(ModelSettings):
     def _fresh(self) -> TeacherSettings:
         if self.pretraining is not None and self.architecture is None:
             raise ValueError("`pretraining` needs an `architecture`: a checkpoint is used as it is")
+        if self.class_path is not None:
+            self.refuse_beside("class", {"revision", "architecture_config", "n_frames", "compile"})
+        if self.embeddings is not None:
+            keys = {"revision", "architecture_config", "n_frames", "compile", "flip", "precision"}
+            self.refuse_beside("embeddings", keys)
         return self
 
 
@@ -102,6 +129,13 @@ class StudentSettings(ModelSettings):
     reduction: Literal["concat", "mean"] = Field("concat", description="how channels become one embedding")
     gradient_checkpointing: bool = Field(False, description="MOMENT: less memory, slower")
 
+    @model_validator(mode="after")
+    def _beside_class(self) -> StudentSettings:
+        if self.class_path is not None:
+            keys = {"revision", "architecture_config", "reduction", "gradient_checkpointing"}
+            self.refuse_beside("class", keys)
+        return self
+
     def used(self) -> dict[str, Any]:
         """Return the settings that a student depends on, as plain values; others have their default."""
         without_effect = set()
@@ -113,5 +147,9 @@ class StudentSettings(ModelSettings):
 
 
 def model_name(settings: ModelSettings) -> str:
-    """The last part of a model's checkpoint, or its architecture."""
+    """The last part of a model's checkpoint, its architecture, its class, or the name of its file of embeddings."""
+    if settings.class_path is not None:
+        return settings.class_path.rpartition(":")[2]
+    if isinstance(settings, TeacherSettings) and settings.embeddings is not None:
+        return Path(settings.embeddings).stem
     return (settings.checkpoint or settings.architecture or "").rstrip("/").rsplit("/", 1)[-1]

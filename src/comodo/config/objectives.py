@@ -83,7 +83,7 @@ class ObjectiveSettings(Block):
     """The settings of one objective; its subclasses add their keys."""
 
     teacher: ClassVar[Literal["required", "optional", "unused"]] = "required"
-    """Whether an experiment must name a teacher; `optional`: it only serves the zero-shot evaluation."""
+    """Whether an experiment must name a teacher; with `none`, a teacher only serves the zero-shot evaluation."""
     train_on: ClassVar[Literal["pairs", "windows"]] = "pairs"
     """Pairs of video and IMU, or all whole IMU windows with their labels."""
     classifies: ClassVar[bool] = False
@@ -149,6 +149,12 @@ class UntrainedSettings(ProjectionKeys, ObjectiveSettings):
     def used_keys(self, sees_video: bool) -> set[str]:
         """Return the projection keys where a teacher takes part, else nothing."""
         return super().used_keys(sees_video) if sees_video else set()
+
+
+class ClassSettings(ProjectionKeys, _Trained):
+    """An objective of the user's own: a loss module, or a class with `lesson` (`comodo.objectives.by_class`)."""
+
+    teacher: ClassVar[Literal["required", "optional", "unused"]] = "optional"
 
 
 OBJECTIVES: Final[dict[str, type[ObjectiveSettings]]] = {

@@ -6,10 +6,10 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from comodo import config
+from comodo.config.block import Block
 
 TYPES: Final = {
     "array": "list",
@@ -20,7 +20,7 @@ TYPES: Final = {
     "string": "text",
 }
 BEGIN: Final = "<!-- keys: written by `make docs`, from src/comodo/config/ -->"
-BLOCKS: Final[dict[str, type[BaseModel]]] = {
+BLOCKS: Final[dict[str, type[Block]]] = {
     "The top level": config.Config,
     "datasets.&lt;name&gt;": config.DatasetSettings,
     "datasets.&lt;name&gt;.video": config.VideoSettings,
@@ -43,7 +43,7 @@ def keys_as_markdown() -> str:
         parts.append(
             f"### {title}\n\n{block.__doc__}\n\n| key | default | values | meaning |\n|---|---|---|---|"
         )
-        for key, field in block.model_fields.items():
+        for key, field in block.written_keys().items():
             values = _values(properties[key]).replace("|", "\\|")
             parts.append(f"| `{key}` | {_default(field)} | {values} | {field.description} |")
         parts.append("")

@@ -43,15 +43,19 @@ class Config(Block):
         if not isinstance(defaults, Mapping):
             raise ValueError("defaults: give settings as `key: value` lines")
         for key in defaults:
-            if key not in ExperimentSettings.model_fields:
-                raise ValueError(
-                    f"defaults.{key}: unknown key{hint(str(key), ExperimentSettings.model_fields)}"
-                )
+            if key not in (known := ExperimentSettings.written_keys()):
+                raise ValueError(f"defaults.{key}: unknown key{hint(str(key), known)}")
         points: dict[str, list[tuple[str, dict[str, Any]]]] = {}
         for name, settings in raw["experiments"].items():
             if not isinstance(settings, Mapping):
                 raise ValueError(f"experiments.{name}: give settings as `key: value` lines")
-            points[name] = list(sweep(name, {**defaults, **settings}))
+            replaced = {
+                "class": {"objective"},
+                "objective": {"class", "kwargs"},
+            }  # of the defaults, by what is given
+            dropped = {other for key in replaced.keys() & settings.keys() for other in replaced[key]}
+            inherited = {key: value for key, value in defaults.items() if key not in dropped}
+            points[name] = list(sweep(name, {**inherited, **settings}))
         expanded = {point: settings for group in points.values() for point, settings in group}
         for settings in expanded.values():
             baseline = settings.get("baseline")
@@ -97,7 +101,7 @@ class Config(Block):
             if (
                 student is not None
                 and student.architecture == "minirocket"
-                and experiment.of_objective.teacher == "required"
+                and (experiment.of_objective.teacher == "required" or experiment.class_path is not None)
             ):
                 faults.append(
                     f"experiments.{name}.objective: minirocket has no weights to distil into: "

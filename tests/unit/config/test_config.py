@@ -112,7 +112,10 @@ FAULTS = {
         change("datasets", report={"layout": "ego4d", "root": "x"}),
         r"'report' is a folder of results",
     ),
-    "two sources": (change("students", "s", checkpoint="x"), r"^students\.s: give either `checkpoint`"),
+    "two sources": (
+        change("students", "s", checkpoint="x"),
+        r"^students\.s: give exactly one of `checkpoint`",
+    ),
     "table without csv": (change("datasets", "a", layout="table"), r"^datasets\.a: `table`"),
     "uneven clip": (
         change("datasets", "a", clip_s=2.53),
