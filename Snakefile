@@ -29,7 +29,7 @@ rule all:
 
 rule prepared:
     input:
-        expand("results/{dataset}/quality.csv", dataset=DATASETS),
+        expand("results/{dataset}/{table}", dataset=DATASETS, table=["quality.csv", "clips.parquet"]),
 
 
 rule embedded:

@@ -3,11 +3,12 @@ import re
 from pathlib import Path
 
 from comodo.config import SPLITS, load
-from comodo.errors import ConfigError, LayoutError, QualityError
+from comodo.errors import ClassPathError, ConfigError, LayoutError, QualityError
+from comodo.jobs.class_paths import class_digest
 from comodo.jobs.versions import VERSIONS
 from comodo.recordings.accepted import check_accepted
 from comodo.recordings.published_splits import PUBLISHED
-from comodo.recordings.raw_files import folder_state, imu_state, labelled_state, raw_state
+from comodo.recordings.raw_files import folder_state, imu_state, labelled_state, model_state, raw_state
 from comodo.report.published import TABLE as PUBLISHED_FIGURES
 from comodo.report.published import candidates
 from comodo.report.runs import evaluated_runs
@@ -29,6 +30,23 @@ try:
         check_accepted(dataset, CONFIG.datasets[dataset].max_bad_fraction, Path("results"))
 except QualityError as error:
     raise WorkflowError(str(error))
+
+
+def check_classes():
+    """Refuse class paths whose module does not exist, before the first job."""
+    for block, entries in [
+        ("students", CONFIG.students),
+        ("teachers", CONFIG.teachers),
+        ("experiments", EXPERIMENTS),
+    ]:
+        for name, settings in entries.items():
+            try:
+                class_digest(settings.class_path)
+            except ClassPathError as error:
+                raise WorkflowError(f"the config has faults:\n{block}.{name}.class: {error}")
+
+
+check_classes()
 
 
 def one_of(names):

@@ -23,7 +23,7 @@ rule distill:
         version=VERSIONS["distill"],
         settings=lambda wildcards: SETTINGS[wildcards.experiment],
         student=lambda wildcards: student_of(wildcards).used(),
-        checkpoint=lambda wildcards: folder_state(student_of(wildcards).checkpoint),
+        checkpoint=trained_code,
         state="results/experiments/{experiment}/seed{seed}/state",
     message:
         "Distilling {wildcards.experiment}, seed {wildcards.seed}"

@@ -23,7 +23,7 @@ rule encode_video:
         settings=lambda wildcards: teacher_of(wildcards).embedding_settings(),
         # a function of `input` is no rerun trigger: embeddings do not depend on how they are computed
         speed=lambda wildcards, input: teacher_of(wildcards).speed_settings(),
-        checkpoint=lambda wildcards: folder_state(teacher_of(wildcards).checkpoint),
+        checkpoint=lambda wildcards: model_state(teacher_of(wildcards)),
     message:
         "Encoding {wildcards.dataset}, shard {wildcards.shard}, with {wildcards.teacher}"
     script:

@@ -23,6 +23,7 @@ rule extract_features:
         version=VERSIONS["extract_features"],
         # checked by the job; a function of `input` is no rerun trigger
         expected=lambda wildcards, input: CONFIG.trained_by(wildcards.experiment, int(wildcards.seed)),
+        student_class=lambda wildcards, input: student_of(wildcards).class_path,
     message:
         "Extracting features of {wildcards.dataset} by {wildcards.experiment}, seed {wildcards.seed}"
     script:

@@ -12,7 +12,7 @@ def of_shards(pattern):
 
 def dataset_settings(*keys):
     """Params function: those settings of the dataset that the rule's output depends on, and no others."""
-    keys = {"layout", "root", "splits", "table", *keys}
+    keys = {"layout", "class_path", "class_kwargs", "root", "splits", "table", *keys}
 
     def chosen(wildcards):
         settings = CONFIG.datasets[wildcards.dataset]
@@ -96,6 +96,12 @@ def teacher_of(wildcards):
 
 def student_of(wildcards):
     return CONFIG.students[EXPERIMENTS[wildcards.experiment].student]
+
+
+def trained_code(wildcards):
+    """Params function: a digest of the student's checkpoint or class, and of the class of the objective."""
+    experiment = EXPERIMENTS[wildcards.experiment]
+    return model_state(student_of(wildcards)) + class_digest(experiment.class_path)
 
 
 def made_teacher(wildcards):

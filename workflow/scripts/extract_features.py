@@ -15,4 +15,5 @@ with job_log(snakemake.log[0]):
         target=Path(snakemake.output.features),
         threads=snakemake.threads,
         expected=snakemake.params.expected,
+        student_class=snakemake.params.student_class,
     )

@@ -19,8 +19,10 @@ from comodo.distill.fit import fit_student
 from comodo.distill.loop import Run, train_distillation
 from comodo.distill.validation import Validation
 from comodo.embeddings.store import clips_digest, open_store
+from comodo.jobs.class_paths import class_digest
 from comodo.jobs.devices import use_device
 from comodo.models.base import Student
+from comodo.models.by_class import new_class_student
 from comodo.models.distilled import save_distilled
 from comodo.models.students import load_student, new_student
 from comodo.objectives import Inputs, objective_of
@@ -77,13 +79,15 @@ def distill(
                 rows[0] |= validate(0, student, lesson.head.to(device).eval())
         else:
             made_from = {"clip table": clips_digest(lesson.train), "IMU shards": _digest(map(_stamp, imu))}
+            if code := class_digest(settings.class_path) + class_digest(student_settings.class_path):
+                made_from["code of a class"] = code
             if file is not None:
                 made_from["embedding store"] = _digest([str(file.attrs["made_by"])])
             run = Run(seed=seed, device=device, state_dir=state, made_from=made_from, on_epoch=validate)
             imu_windows = ImuWindows(lesson.train, imu)
             rows = [dict(row) for row in train_distillation(student, lesson, imu_windows, settings, run)]
     about = {
-        "objective": settings.objective,
+        "objective": settings.objective_name,
         "trained_by": trained_by(settings, student_settings, seed),
         "packages": ", ".join(f"{name} {number}" for name, number in package_versions().items()),
     }
@@ -97,6 +101,8 @@ def start_student(settings: StudentSettings, seed: int, channels: int) -> Studen
 
     `channels` is the number of channels of its windows.
     """
+    if settings.class_path is not None:
+        return new_class_student(settings.class_path, settings.class_kwargs, seed, channels)
     if settings.architecture is not None:
         return new_student(
             settings.architecture,

@@ -91,7 +91,7 @@ def train_distillation(
         plan = shuffled_plan(len(targets), lesson.withheld, settings, run.seed)
     schedule = schedule_steps(plan, settings)
     student, head, objective = student.to(device), lesson.head.to(device), lesson.loss.to(device)
-    parameters = [*student.parameters(), *head.parameters()]
+    parameters = [*student.parameters(), *head.parameters(), *objective.parameters()]
     forward = torch.compile(student) if settings.compile else student
     optimizer = torch.optim.AdamW(parameters, lr=settings.learning_rate)
     parts: dict[str, Any] = {"student": student, "head": head, "objective": objective, "optimizer": optimizer}
@@ -134,6 +134,10 @@ def train_distillation(
                 with autocast(device, settings.precision):
                     projected = head(forward(batch, mask))
                 loss = objective(projected.float(), target)
+                if loss.numel() != 1:
+                    raise TrainingError(
+                        f"the loss has the shape {tuple(loss.shape)}; it should be one number"
+                    )
                 value = loss.item()
                 if not np.isfinite(value):
                     raise TrainingError(

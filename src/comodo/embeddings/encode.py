@@ -20,6 +20,7 @@ from tqdm import tqdm
 from comodo.clips.tables import kept_pairs
 from comodo.clips.windows import frame_indices
 from comodo.config import TeacherSettings
+from comodo.embeddings.ready import read_ready, ready_identity
 from comodo.embeddings.store import is_encoded, write_store
 from comodo.errors import DamageError
 from comodo.jobs.devices import use_device
@@ -148,6 +149,8 @@ def encode_shard(
 ) -> None:
     """Encode the pairs of one shard into a shard of the embedding store; one of the same pairs and teacher is kept.
 
+    Embeddings made elsewhere are looked up in their file; no video is decoded.
+
     Args:
         candidates: of the shard; only its pairs are encoded.
         video: folder of the shard's extracted clips; the video table lies beside it.
@@ -156,14 +159,13 @@ def encode_shard(
         store: the HDF5 file to write.
         threads: CPU threads to use.
     """
-    from comodo.models.teachers import load_teacher
-
     pairs = kept_pairs(candidates)
+    if settings.embeddings is not None:
+        dim, found = read_ready(Path(settings.embeddings), pairs)
+        write_store(store, pairs, dim, found, ready_identity(Path(settings.embeddings)))
+        return
     videos = check_videos(pairs, video)
-    device = use_device(threads)
-    teacher = load_teacher(
-        made or settings.checkpoint or "", settings.revision, device, settings.n_frames, settings.precision
-    )
+    teacher = start_teacher(settings, made, use_device(threads))
     if settings.compile:
         teacher.compile()
     identity = teacher.identity | ({"flip": settings.flip} if settings.flip else {})
@@ -173,3 +175,16 @@ def encode_shard(
         return
     batches = encode_clips(pairs, video, teacher, settings.batch_size, threads, settings.flip)
     write_store(store, pairs, teacher.dim, batches, identity, videos)
+
+
+def start_teacher(settings: TeacherSettings, made: Path | None, device: str) -> Teacher:
+    """Load the teacher of a config, by class path, checkpoint, or the folder `made` by the workflow."""
+    if settings.class_path is not None:
+        from comodo.models.by_class import ClassTeacher
+
+        return ClassTeacher(settings.class_path, settings.class_kwargs, device, settings.precision)
+    from comodo.models.teachers import load_teacher
+
+    return load_teacher(
+        made or settings.checkpoint or "", settings.revision, device, settings.n_frames, settings.precision
+    )

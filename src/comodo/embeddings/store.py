@@ -190,7 +190,7 @@ def merge_stores(path: Path, shards: Iterable[Path], pairs: pd.DataFrame, strict
                     raise StoreError(
                         f"{shard_path} holds clips that are not in the clip table: delete it and run again"
                     )
-                for start, stop in _runs(rows.astype(int)):
+                for start, stop in row_runs(rows.astype(int)):
                     target = int(rows[start])
                     file["embedding"][target : target + stop - start] = shard["embedding"][start:stop]
                 filled += len(rows)
@@ -215,7 +215,7 @@ def _checksum(embeddings: h5py.Dataset) -> int:
     return checksum
 
 
-def _runs(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+def row_runs(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
     """Slices [start, stop) in which `rows` counts up by one."""
     edges = np.flatnonzero(np.diff(rows) != 1) + 1
     bounds = [0, *edges.tolist(), len(rows)]

@@ -28,6 +28,7 @@ from comodo.embeddings.anchors import ANCHOR_RULES
 from comodo.embeddings.store import open_store
 from comodo.errors import ModelError
 from comodo.evaluate.identity import ID, check_student, sign_features
+from comodo.jobs.class_paths import import_class
 from comodo.jobs.devices import use_device
 from comodo.storage.artefacts import create_hdf5, open_hdf5, write_array, write_texts
 
@@ -40,6 +41,7 @@ def extract_features(
     target: Path,
     threads: int,
     expected: str | None = None,
+    student_class: str | None = None,
 ) -> None:
     """Write the features of every train and test window with whole IMU, with or without a video clip.
 
@@ -51,8 +53,10 @@ def extract_features(
         target: the HDF5 file to write.
         threads: CPU threads to use.
         expected: what the student was trained by (`Config.trained_by`), where that is known.
+        student_class: class path of the student in the config, which may lie in the working folder.
 
     Raises:
+        ClassPathError: there is no such class.
         DamageError: when the student's files are damaged, or it was trained by something else than `expected`.
     """
     import torch
@@ -63,6 +67,8 @@ def extract_features(
     from comodo.models.heads import project_teacher
 
     check_student(student, expected)
+    if student_class is not None:
+        import_class(student_class)  # a student's folder alone imports nothing from the working folder
     device = use_device(threads)
     trained = load_distilled(student, device)
     outputs = {"projected": trained.heads.get("student") if anchors is not None else None}

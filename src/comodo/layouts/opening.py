@@ -1,4 +1,4 @@
-"""The reader of a dataset by the name of its layout."""
+"""The reader of a dataset by the name of its layout, or by a class of the user's own."""
 
 from __future__ import annotations
 
@@ -8,6 +8,10 @@ from comodo.layouts.types import Layout
 
 def open_layout(name: str, settings: DatasetSettings) -> Layout:
     """Return the reader of the dataset called `name` in the config; error messages name `datasets.<name>`."""
+    if settings.class_path is not None:
+        from comodo.layouts.by_class import ClassLayout
+
+        return ClassLayout(name, settings)
     if settings.layout == "ego4d":
         from comodo.layouts.ego4d import Ego4D
 

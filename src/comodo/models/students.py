@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from comodo.errors import ModelError
+from comodo.errors import ClassPathError, ModelError
 from comodo.models.base import REDUCTIONS, Student, StudentOptions, fetch, quiet
 from comodo.models.baselines.students import (
     DLinearStudent,
@@ -22,6 +22,7 @@ from comodo.models.baselines.students import (
     MiniRocketStudent,
     TimesNetStudent,
 )
+from comodo.models.by_class import ClassStudent
 from comodo.models.checkpoints import (
     check_depths,
     check_finite,
@@ -61,6 +62,8 @@ FAMILIES: dict[str, type[Student]] = {
     )
 }
 """Known families by the name that a config calls them."""
+SAVED_FAMILIES: dict[str, type[Student]] = {**FAMILIES, ClassStudent.family: ClassStudent}
+"""What a saved student may be of."""
 
 
 def load_student(
@@ -80,6 +83,7 @@ def load_student(
         channels: of the windows to embed, C; a saved student keeps its own.
 
     Raises:
+        ClassPathError: when it is of a class that is not installed.
         ModelError: when there is no such model, its family is unknown, its config odd, or weights are missing; when a
             folder of comodo's lacks its `SHA256SUMS`.
         DamageError: when the folder's files are not those that its `SHA256SUMS` lists.
@@ -98,15 +102,18 @@ def _load(name: str, revision: str | None, options: StudentOptions) -> Student:
             f"cd {name} && sha256sum * > {SUMS}"
         )
     whose = f"student {name!r}"
-    config = read_json(fetch(name, "config.json", revision), dict, LARGEST)
+    file = fetch(name, "config.json", revision)
+    config = read_json(file, dict)
     family = _family_of(config)
     if family is None:
         raise ModelError(f"{whose}: config.json is of no known family; known are {', '.join(FAMILIES)}")
-    if _number(config.get("seq_len")) > LONGEST:
-        raise ModelError(
-            f"{whose}: config.json: seq_len is {config['seq_len']}, but at most {LONGEST} samples go"
-        )
-    check_depths(config, whose)
+    if family != ClassStudent.family:  # whose arguments may be anything
+        read_json(file, dict, LARGEST)
+        if _number(config.get("seq_len")) > LONGEST:
+            raise ModelError(
+                f"{whose}: config.json: seq_len is {config['seq_len']}, but at most {LONGEST} samples go"
+            )
+        check_depths(config, whose)
     saved = folder / OWN_FILE
     if saved.is_file():
         options = _saved_options(saved, family, options.gradient_checkpointing)
@@ -114,16 +121,16 @@ def _load(name: str, revision: str | None, options: StudentOptions) -> Student:
     try:
         with quiet():
             with sketched(sum(math.prod(shape) for _, shape in weights.values()), whose):
-                FAMILIES[family].sketch(config, options)
-            student = FAMILIES[family].pretrained(name, revision, options)
-    except ModelError as error:
-        raise error if whose in str(error) else ModelError(f"{whose}: {error}") from error
+                SAVED_FAMILIES[family].sketch(config, options)
+            student = SAVED_FAMILIES[family].pretrained(name, revision, options)
+    except (ModelError, ClassPathError) as error:
+        raise error if whose in str(error) else type(error)(f"{whose}: {error}") from error
     except Exception as error:  # the packages of the families raise anything for a config that is not theirs
         raise ModelError(
             f"{whose}: config.json and {WEIGHTS} make no {family} model: {first_line(error)}"
         ) from error
     # The families' `from_pretrained` leaves random what a checkpoint lacks: no student starts so unnoticed.
-    kinds = {new: kind for old, (kind, _) in weights.items() for new in FAMILIES[family].renamed({old})}
+    kinds = {new: kind for old, (kind, _) in weights.items() for new in SAVED_FAMILIES[family].renamed({old})}
     if missing := sorted(student.weights() - kinds.keys()):
         raise ModelError(f"{whose}: {WEIGHTS} lacks {len(missing)} weights, first {missing[0]!r}")
     ours = set(student.model.state_dict())
@@ -215,7 +222,7 @@ def _number(value: object) -> float:
 
 def _family_of(config: Mapping[str, Any]) -> str | None:
     """The family that wrote a config.json, by the keys it has; the baselines name theirs."""
-    if isinstance(named := config.get("family"), str) and named in FAMILIES:
+    if isinstance(named := config.get("family"), str) and named in SAVED_FAMILIES:
         return named
     if config.get("model_name") == "MOMENT" or "t5_config" in config:
         return "moment"

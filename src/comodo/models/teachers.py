@@ -36,7 +36,7 @@ class Teacher:
     Attributes:
         n_frames: frames per clip, T.
         dim: width of an embedding.
-        image_size: side of the square frames, pixels.
+        image_size: side of the square frames, pixels; None (of a user's own class): any.
         device: where the model lies and computes.
         precision: of matrix products, "float32" or "bfloat16"; embeddings are float32.
         identity: what made the embeddings (model, revision or digest of the weights, preprocessing): plain values,
@@ -55,7 +55,7 @@ class Teacher:
     ) -> None:
         """Wrap a `transformers` model; `load_teacher` makes one from an id or a folder."""
         self.n_frames = n_frames
-        self.image_size: int = preprocessing["image_size"]
+        self.image_size: int | None = preprocessing["image_size"]
         self.device = torch.device(device)
         self.precision = precision
         self.identity = {**identity, "preprocessing": preprocessing}
@@ -65,7 +65,8 @@ class Teacher:
         self._std = torch.tensor(preprocessing["std"], device=self.device)
         self._embed = family.embed
         self._model = model.to(self.device).eval().requires_grad_(False)
-        self.dim: int = model.config.hidden_size if family.frames else self._try_one_frame()
+        side = preprocessing["image_size"]
+        self.dim: int = model.config.hidden_size if family.frames else self._try_one_frame(side)
 
     def normalise(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
         """Turn frames (B, T, H, W, 3), uint8, into pixels (B, T, 3, S, S), float32, on the teacher's device.
@@ -76,7 +77,7 @@ class Teacher:
         """
         on_device = send(torch.as_tensor(frames), self.device)
         pixels = ((on_device / 255 - self._mean) / self._std).movedim(-1, 2)
-        if pixels.shape[-2:] != (self.image_size, self.image_size):
+        if self.image_size is not None and pixels.shape[-2:] != (self.image_size, self.image_size):
             size = (self.image_size, self.image_size)
             resized = F.interpolate(pixels.flatten(0, 1), size, mode="bilinear", antialias=True)
             pixels = resized.unflatten(0, pixels.shape[:2])
@@ -88,29 +89,32 @@ class Teacher:
         Raises:
             ValueError: when a clip has another number of frames than the teacher takes.
         """
+        self._check_shape(pixels)
+        with torch.inference_mode(), autocast(self.device, self.precision):
+            pooled = self._embed(self._model, pixels.to(self.device))
+        return pooled.float().clone()  # an ordinary tensor, which autograd may see
+
+    def _check_shape(self, pixels: Tensor) -> None:
         if pixels.ndim != 5 or pixels.shape[1:3] != (self.n_frames, 3):
             raise ModelError(
                 f"pixels have the shape {tuple(pixels.shape)}; the teacher {self.identity['model']} takes "
                 f"(B, {self.n_frames}, 3, H, W)"
             )
-        with torch.inference_mode(), autocast(self.device, self.precision):
-            pooled = self._embed(self._model, pixels.to(self.device))
-        return pooled.float().clone()  # an ordinary tensor, which autograd may see
 
     def compile(self) -> None:
         """Let torch.compile write code for the model, at the first clips; embeddings differ by rounding."""
         self._model.compile()
 
-    def _try_one_frame(self) -> int:
+    def _try_one_frame(self, side: int) -> int:
         """Width of an image model's embeddings, by embedding a black frame twice."""
-        frame = torch.zeros(1, 1, 3, self.image_size, self.image_size, device=self.device)
+        frame = torch.zeros(1, 1, 3, side, side, device=self.device)
         name, kind = self.identity["model"], self.identity["family"]
         try:
             with torch.inference_mode():
                 first, second = (self._embed(self._model, frame) for _ in range(2))
         except (TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise ModelError(
-                f"teacher {name!r}: a {kind!r} model does not embed frames of {self.image_size} pixels, the "
+                f"teacher {name!r}: a {kind!r} model does not embed frames of {side} pixels, the "
                 f"size that its preprocessor file says: {first_line(error)}"
             ) from error
         if not torch.allclose(first, second, atol=1e-4, equal_nan=True):  # ViT-MAE hides patches by chance

@@ -6,6 +6,8 @@ The settings of an objective lie in `comodo.config.objectives`, under the same n
 from typing import Any
 
 from comodo.config import ExperimentSettings
+from comodo.config.objectives import ClassSettings
+from comodo.objectives.by_class import class_objective
 from comodo.objectives.comodo import Comodo, ComodoLoss
 from comodo.objectives.infonce import Infonce, InfoNCELoss
 from comodo.objectives.l2 import L2, L2Loss
@@ -36,5 +38,8 @@ OBJECTIVES: dict[str, Any] = {
 
 def objective_of(experiment: ExperimentSettings) -> Objective:
     """Return the objective of an experiment, with its settings."""
-    objective: Objective = OBJECTIVES[experiment.objective](experiment.of_objective)
+    settings = experiment.of_objective
+    if isinstance(settings, ClassSettings):
+        return class_objective(experiment.class_path or "", experiment.class_kwargs, settings)
+    objective: Objective = OBJECTIVES[experiment.objective_name](settings)
     return objective

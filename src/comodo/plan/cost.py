@@ -114,7 +114,8 @@ def plan(config: Config, sizes: Sizes, rates: Rates) -> pd.DataFrame:
     for dataset, teacher in config.encoded():
         settings, (size, estimated) = config.teachers[teacher], sizes[dataset]
         model, clips = rate_name(settings), round(size["pairs"].sum())
-        seconds = clips * rates.per_item(f"encode {model}", settings.batch_size)
+        ready = settings.embeddings is not None
+        seconds = 0.0 if ready else clips * rates.per_item(f"encode {model}", settings.batch_size)
         gb = clips * FLOAT32 * rates.widths.get(model, math.nan) / 1e9
         row = {"clips": clips, "device_h": seconds / 3600, "gb": gb, "estimated": estimated}
         rows.append({"job": f"encode {dataset} by {teacher}", **row})
@@ -181,4 +182,7 @@ def measure_config(config: Config, budget_s: float) -> Rates:
         largest = max(batch_size, experiment.batch_size)
         students[rate_name(settings)] = (settings, known | lengths, largest)
     teachers = dict.fromkeys(teacher for _, teacher in config.encoded())
-    return measure([config.teachers[teacher] for teacher in teachers], students.values(), budget_s)
+    encoding = [
+        config.teachers[teacher] for teacher in teachers if config.teachers[teacher].embeddings is None
+    ]
+    return measure(encoding, students.values(), budget_s)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
-from comodo.config import ModelSettings, StudentSettings, TeacherSettings, model_name
+from comodo.config import ModelSettings, StudentSettings, TeacherSettings, VideoSettings, model_name
 from comodo.errors import DataError
 from comodo.jobs.devices import use_device
 from comodo.text import first_line
@@ -89,8 +89,8 @@ def read_rates(path: Path) -> Rates:
 def rate_name(settings: ModelSettings) -> str:
     """Return the name of a model in `Rates`: the end of its checkpoint, or architecture and digest of its config."""
     name = model_name(settings)
-    if settings.architecture is not None and settings.architecture_config:
-        config = json.dumps(settings.architecture_config, sort_keys=True)
+    if arguments := settings.architecture_config or settings.class_kwargs:
+        config = json.dumps(arguments, sort_keys=True)
         name += f"-{hashlib.sha256(config.encode()).hexdigest()[:6]}"
     return name
 
@@ -156,16 +156,14 @@ def _teacher(settings: TeacherSettings, device: str) -> tuple[int, tuple[int, ..
     """Width of a teacher's embedding, shape (T, 3, S, S) of its clips, and the function between."""
     import transformers
 
-    from comodo.models.teachers import load_teacher
+    from comodo.embeddings.encode import start_teacher
 
     name = model_name(settings)
     known = [family for family in TEACHERS if name.startswith(BASE.format(family=family))]
     family = settings.architecture or (known[0] if known else None)
     if family is None:  # another checkpoint, which the config's run needs, too
-        teacher = load_teacher(
-            settings.checkpoint or "", settings.revision, device, settings.n_frames, settings.precision
-        )
-        side = teacher.image_size
+        teacher = start_teacher(settings, None, device)
+        side = teacher.image_size or VideoSettings().size
         return teacher.dim, (teacher.n_frames, 3, side, side), teacher.encode
     config = getattr(transformers, f"{TEACHERS[family]}Config")(**settings.architecture_config)
     model = getattr(transformers, f"{TEACHERS[family]}Model")(config).to(device).eval()
@@ -192,8 +190,11 @@ def _time_student(
 
 
 def _student(settings: StudentSettings) -> Student:
+    from comodo.models.by_class import new_class_student
     from comodo.models.students import load_student, new_student
 
+    if settings.class_path is not None:
+        return new_class_student(settings.class_path, settings.class_kwargs, 0)
     if settings.architecture is not None:
         return new_student(settings.architecture, settings.architecture_config, 0)
     if model_name(settings) in STUDENTS:

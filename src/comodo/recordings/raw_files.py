@@ -14,7 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from comodo.config import DatasetSettings
+from comodo.config import DatasetSettings, ModelSettings, TeacherSettings
+from comodo.jobs.class_paths import class_digest
 from comodo.layouts.ids import shard_of
 from comodo.layouts.opening import open_layout
 from comodo.layouts.table import check_imu_described
@@ -92,15 +93,16 @@ def raw_state(dataset: str, settings: DatasetSettings, shard: int | None, marker
             p for r in recordings_of(dataset, settings, shard) for p in (r.video, r.imu)
         }:
             return AS_SIMULATED
-    return fingerprint(recordings_of(dataset, settings, shard))
+    return fingerprint(recordings_of(dataset, settings, shard)) + class_digest(settings.class_path)
 
 
 def imu_state(dataset: str, settings: DatasetSettings, shard: int | None, marker: Path | None) -> str:
     """Return the digest of `raw_state`, and of the files that set the clock of the IMU (`Layout.clock_files`)."""
-    if (state := raw_state(dataset, settings, shard, marker)) == AS_SIMULATED:
-        return state
+    if raw_state(dataset, settings, shard, marker) == AS_SIMULATED:
+        return AS_SIMULATED
     clock_files = open_layout(dataset, settings).clock_files
-    return fingerprint(recordings_of(dataset, settings, shard), clock_files)
+    state = fingerprint(recordings_of(dataset, settings, shard), clock_files)
+    return state + class_digest(settings.class_path)
 
 
 def labelled_state(dataset: str, settings: DatasetSettings, shard: int | None, marker: Path | None) -> str:
@@ -112,7 +114,14 @@ def labelled_state(dataset: str, settings: DatasetSettings, shard: int | None, m
     recordings = recordings_of(dataset, settings, shard)
     check_imu_described(dataset, settings, recordings)
     rows = [[r.id, r.split, r.label, r.group] for r in recordings]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16] + class_digest(settings.class_path)
+
+
+def model_state(settings: ModelSettings) -> str:
+    """Return a digest of what a model comes from: the files of its folder, or its class's code; "" for a hub id."""
+    if isinstance(settings, TeacherSettings) and settings.embeddings is not None:
+        return _stat(Path(settings.embeddings))
+    return folder_state(settings.checkpoint) + class_digest(settings.class_path)
 
 
 def folder_state(folder: str | None, pattern: str = "*") -> str:

@@ -65,9 +65,11 @@ def candidates(config: Config) -> list[dict[str, Any]]:
         used, untrained = config.used_settings(name), experiment.objective == "none"
         fixed = set(used) - {*TOLD, *NAMED}
         known = ExperimentSettings.model_fields
+        student = config.students[experiment.student]
+        if experiment.class_path is not None or student.class_path is not None:
+            continue
         if not untrained and any(used[key] != known[key].default for key in fixed):
             continue
-        student = config.students[experiment.student]
         teacher = None if untrained or "teacher" not in used else model_name(config.teachers[used["teacher"]])
         trained_on = None if untrained else _dataset(config, experiment.dataset)
         for evaluated_on in config.evaluated_on(name):
@@ -96,7 +98,7 @@ def candidates(config: Config) -> list[dict[str, Any]]:
 
 def _dataset(config: Config, name: str) -> str | None:
     settings = config.datasets[name]
-    return None if settings.simulate is not None else DATASETS.get(settings.layout)
+    return None if settings.simulate is not None else DATASETS.get(settings.layout or "")
 
 
 def match(published: pd.DataFrame, candidates: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -73,7 +73,7 @@ def student_run(
         eval_dataset=dataset,
         teacher=settings.used.get("teacher", "-"),
         student=settings.student,
-        objective=settings.objective,
+        objective=settings.objective_name,
         queue_size=settings.of_objective.withheld or None,
         seed=seed,
         experiment=experiment,
