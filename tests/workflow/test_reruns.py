@@ -101,7 +101,8 @@ BLOCKS = {
 # What makes another dataset, model or experiment, or cannot be had in this one; and blocks with rows of their own.
 ELSEWHERE = {
     "layout", "root", "table", "simulate", "video", "imu", "csv", "checkpoint", "architecture", "architecture_config",
-    "pretraining", "dataset", "teacher", "student", "objective", "labels_per_class", "eval_datasets",
+    "pretraining", "class_path", "class_kwargs", "embeddings", "dataset", "teacher", "student", "objective",
+    "labels_per_class", "eval_datasets",
 }  # fmt: skip
 ROWS = [(block, *row) for block, rows in TABLE.items() for row in rows]
 

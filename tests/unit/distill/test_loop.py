@@ -52,10 +52,11 @@ def test_published_trace(golden: Path) -> None:
         features = student(torch.from_numpy(trace["imu"][:16]))
         projection = head(features)
     # A shift of all features alike has no gradient (the head normalises it away), and Adam makes steps of full length
-    # out of its rounding errors: 3e-3 between float32 and float64, between one and two threads. All else is exact.
+    # out of its rounding errors: 3e-3 between float32 and float64, between one and two threads, or two processors.
+    # All else is exact.
     off = features.numpy() - trace["final_features"]
     np.testing.assert_allclose(off - off.mean(axis=0), 0, atol=1e-5)
-    assert np.abs(off).max() < sum(rates) + 1e-5
+    assert np.abs(off).max() < 2 * sum(rates)  # at most both biases without a gradient go the wrong way
     unit, expected = (
         F.normalize(features, dim=1),
         F.normalize(torch.from_numpy(trace["final_features"]), dim=1),
