@@ -100,7 +100,7 @@ def pair_shard(
 def _pair_recording(
     recording: Recording, video: Mapping[Any, Any], imu: h5py.Group, settings: DatasetSettings, fps: float
 ) -> list[dict[str, Any]]:
-    signal = ImuCoverage(imu, settings.clip_s)
+    signal = ImuCoverage.of_group(imu, settings.clip_s)
     # The published rule pairs by number and looks at nothing else.
     frozen = json.loads(video["frozen"]) if settings.alignment == "timestamps" else []
     if settings.clip_s is None:
@@ -119,18 +119,14 @@ def _pair_recording(
 
 def _without_video(recording: Recording, imu: h5py.Group, settings: DatasetSettings) -> list[dict[str, Any]]:
     """All windows from the first sample of the IMU to its last, or all the IMU; nothing beyond the recording's cut."""
-    signal, clip_s = ImuCoverage(imu, settings.clip_s), settings.clip_s
-    rows = []
-    for i, begin, end in signal.between(recording.end_s and recording.end_s - recording.start_s):
-        time = (begin / signal.rate, end / signal.rate) if clip_s is None else (i * clip_s, (i + 1) * clip_s)
-        samples, reason = signal.samples(begin, end)
-        rows.append(_row(recording, i, time, samples, reason=reason))
+    signal = ImuCoverage.of_group(imu, settings.clip_s)
+    windows = signal.imu_only(settings.clip_s, recording.end_s and recording.end_s - recording.start_s)
+    rows = [_row(recording, w.number, w.time_s, w.samples, reason=w.reason) for w in windows]
     _sample(rows, settings.clips_per_recording)
     if not any(row["reason"] == "" for row in rows):
-        reason, detail = "imu_gap" if rows else imu.attrs["reason"], imu.attrs["detail"]
+        reason, detail = imu.attrs["reason"], imu.attrs["detail"]
         if not reason:
-            first, last = signal.runs[0][0] / signal.rate, signal.runs[-1][1] / signal.rate
-            reason, detail = "imu_too_short", f"IMU from {first:.2f} to {last:.2f} s"
+            reason, detail = signal.why_none(windows)
         rows.insert(0, _row(recording, -1, reason=reason, detail=detail))
     return rows
 

@@ -6,11 +6,12 @@ Window i covers [i · clip_s, (i + 1) · clip_s) seconds, counted from the first
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import h5py
 import numpy as np
+from numpy.typing import NDArray
 
 EPSILON_S = 1e-6  # durations are sums of floats: 14.9999999 is 15
 
@@ -44,24 +45,45 @@ def frame_indices(n_available: int, n_frames: int) -> list[int]:
     return [int(i) for i in np.floor(np.linspace(0, n_available - 1, n_frames))]
 
 
-class ImuCoverage:
-    """Where a recording's IMU is whole, in numbers of the grid: sample k lies at k / rate seconds."""
+class ImuWindow(NamedTuple):
+    """A window of a recording without video."""
 
-    def __init__(self, group: h5py.Group, clip_s: float | None) -> None:
-        self.runs: list[tuple[int, int]] = []  # [begin, end) without holes
+    number: int
+    time_s: tuple[float, float]
+    samples: tuple[int, int]  # range in the recording's array; (-1, -1) where the window is not whole
+    reason: str  # a key of REASONS; "" for a whole window
+
+
+class ImuCoverage:
+    """Where a recording's IMU is whole, in numbers of the grid: sample k lies at k / rate seconds.
+
+    Args:
+        runs: (n, 2) int64, ranges [begin, end) without holes in the recording's array.
+        start_s: time of the array's first sample, s.
+        rate_hz: sampling rate of the grid.
+        clip_s: length of a window, s; None: the whole recording is one window.
+    """
+
+    def __init__(self, runs: NDArray[np.int64], start_s: float, rate_hz: float, clip_s: float | None) -> None:
+        self.rate = rate_hz
+        self.first = round(start_s * rate_hz)  # grid number of the array's sample 0
+        self.runs = [(int(begin) + self.first, int(end) + self.first) for begin, end in runs]
         self.whole: list[int] = []  # windows that lie in one run
         self.per_window = math.inf  # samples
-        if "valid" not in group:
-            return
-        self.rate = float(group.attrs["rate_hz"])
-        self.first = round(float(group.attrs["start_s"]) * self.rate)  # grid number of the array's sample 0
-        self.runs = [(int(begin) + self.first, int(end) + self.first) for begin, end in group["valid"][:]]
         if clip_s is None:
             return
-        self.per_window = clip_s * self.rate
+        self.per_window = clip_s * rate_hz
         for begin, end in self.runs:
             touched = range(max(0, math.floor(begin / self.per_window)), math.ceil(end / self.per_window))
             self.whole += [i for i in touched if begin <= self._edges(i)[0] and self._edges(i)[1] <= end]
+
+    @classmethod
+    def of_group(cls, group: h5py.Group, clip_s: float | None) -> ImuCoverage:
+        """Return that of a recording in an IMU shard; a dropped recording has no runs."""
+        if "valid" not in group:
+            return cls(np.empty((0, 2), dtype=np.int64), 0.0, 1.0, clip_s)
+        start_s, rate_hz = (float(group.attrs[name]) for name in ("start_s", "rate_hz"))
+        return cls(group["valid"][:], start_s, rate_hz, clip_s)
 
     def _edges(self, i: int) -> tuple[int, int]:
         first = round(i * self.per_window)
@@ -82,6 +104,25 @@ class ImuCoverage:
             first, stop = self._edges(i)
             if begin <= first and stop <= end:
                 yield i, first, stop
+
+    def imu_only(self, clip_s: float | None, cut_s: float | None = None) -> list[ImuWindow]:
+        """Return the windows of a recording without video, as `between` lists them, each with its reason or ""."""
+        windows = []
+        for i, begin, end in self.between(cut_s):
+            time_s = (
+                (begin / self.rate, end / self.rate) if clip_s is None else (i * clip_s, (i + 1) * clip_s)
+            )
+            windows.append(ImuWindow(i, time_s, *self.samples(begin, end)))
+        return windows
+
+    def why_none(self, candidates: Sequence[ImuWindow]) -> tuple[str, str]:
+        """Return why no window is whole, of what `imu_only` returned: a reason and its detail."""
+        if candidates:
+            return "imu_gap", ""
+        if not self.runs:
+            return "imu_empty", "no sample is finite"
+        first, last = self.runs[0][0] / self.rate, self.runs[-1][1] / self.rate
+        return "imu_too_short", f"IMU from {first:.2f} to {last:.2f} s"
 
     def window(self, i: int) -> tuple[tuple[int, int], str]:
         """Sample range of window i in the recording's array and "", or (−1, −1) and why the window is not whole."""

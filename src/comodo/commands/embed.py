@@ -10,21 +10,21 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
 from comodo.commands.inputs import check_model
 from comodo.commands.outputs import output_file
 from comodo.config import DatasetSettings
-from comodo.errors import CommandError, ConfigError, DamageError
-from comodo.layouts.opening import open_layout
-from comodo.layouts.types import Recording
+from comodo.errors import CommandError, DamageError, ImuError, ModelError
+from comodo.recordings.one_file import LayoutName, file_settings, read_signal
 from comodo.text import inert
 
-LayoutName = Literal["ego4d", "egoexo4d", "uestc", "table"]
-LAYOUTS: tuple[LayoutName, ...] = ("ego4d", "egoexo4d", "uestc", "table")
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
 WRITTEN = {"feature", "file", "start_s", "end_s"}  # the arrays of what it writes
 
 
@@ -104,45 +104,15 @@ def _described(pairs: Sequence[str]) -> dict[str, Any]:
 
 def _settings(path: Path, columns: dict[str, Any], options: argparse.Namespace) -> DatasetSettings:
     """An IMU-only dataset of one file: how to read it, and how to cut it."""
-    from pydantic import ValidationError
-
-    own_columns = columns if path.suffix.lower() == ".csv" else {}
-    layout = options.layout or _layout_of(path, described=bool(own_columns))
-    imu: dict[str, Any] = {"rate_hz": options.rate_hz, "max_gap_s": options.max_gap_s}
-    raw = {
-        "layout": layout,
-        "root": str(path.parent),
-        "clip_s": options.clip_s or None,
-        "video": None,
-        "imu": imu,
-    }
-    if layout == "table":
-        raw["table"], imu["csv"] = str(path), own_columns or None
-    try:
-        return DatasetSettings.model_validate(raw)
-    except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()]
-        raise ConfigError("; ".join(faults)) from None
-
-
-def _layout_of(path: Path, described: bool) -> LayoutName:
-    """Which layout reads a file: by its suffix, a csv by its columns."""
-    from comodo.layouts.ego4d import TIME
-
-    if path.suffix.lower() == ".vrs":
-        return "egoexo4d"
-    if path.suffix.lower() == ".npy":
-        return "ego4d"  # processed arrays, which the layouts of published datasets share
-    if path.suffix.lower() != ".csv" or described:
-        return "table"  # a camera file, or a csv by its description
-    try:
-        with path.open(encoding="utf-8-sig", errors="replace") as file:
-            header = file.readline()
-    except OSError as error:
-        raise CommandError(f"{path} cannot be read: {error.strerror}") from None
-    if TIME in header:
-        return "ego4d"
-    raise CommandError(f"{path} has not the columns of Ego4D: describe them by --csv, or say --layout uestc")
+    described = columns if columns and path.suffix.lower() == ".csv" else None
+    return file_settings(
+        path,
+        described,
+        layout=options.layout,
+        clip_s=options.clip_s or None,
+        rate_hz=options.rate_hz,
+        max_gap_s=options.max_gap_s,
+    )
 
 
 def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Path) -> int:
@@ -150,7 +120,7 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
 
     Args:
         student: folder or hub id, for `load_student`.
-        files: with the settings of an IMU-only dataset that each could belong to; `clip_s` is the same for all.
+        files: with the settings of an IMU-only dataset that each could belong to.
         target: receives feature float32 (n, dim); file, start_s and end_s (n,).
 
     Returns:
@@ -161,16 +131,12 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
             `output_file`).
     """
     import numpy as np
-    import pandas as pd
 
-    from comodo.clips.imu_windows import ImuWindows
-    from comodo.clips.pairing import pair_clips
+    from comodo.clips.cut import cut_windows
     from comodo.clips.reasons import REASONS
     from comodo.jobs.devices import use_device
     from comodo.models.embed import embed
     from comodo.models.students import load_student
-    from comodo.recordings.imu_shard import preprocess, write_imu_shard
-    from comodo.storage.artefacts import create_hdf5
 
     check_model("--student", student)
     writable = output_file(
@@ -178,41 +144,43 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
     )
     device = use_device(threads=os.cpu_count() or 1)
     encoder = load_student(student).to(device)
-    recordings = {path: _recording(path, settings) for path, settings in files.items()}
-    signals = (
-        preprocess(open_layout(path.name, files[path]), [r], files[path]) for path, r in recordings.items()
-    )
-    with TemporaryDirectory() as folder:
-        shard = Path(folder, "imu.h5")
-        write_imu_shard(shard, chain.from_iterable(signals))
-        any_settings = next(iter(files.values()))
-        rows = pair_clips(recordings.values(), pd.DataFrame(), shard, any_settings).assign(shard=0)
-        whole = rows[(rows["reason"] == "") & (rows["window"] >= 0)]
-        if whole.empty:
-            raise CommandError("; ".join(rows["detail"][rows["window"] < 0]))
-        features = np.concatenate(
-            [batch.cpu().numpy() for batch in embed(encoder, ImuWindows(whole, [shard]), device)]
-        )
-    with create_hdf5(writable) as out:
-        out.attrs["student"] = student
-        out["feature"] = features
-        out["file"] = list(whole["recording"])
-        out["start_s"], out["end_s"] = whole["start_s"].to_numpy(), whole["end_s"].to_numpy()
-    for name, own in rows.groupby("recording", sort=False):
-        if own["window"].iloc[0] < 0:
-            print(
-                inert(f"{name}: left out, {REASONS[own['reason'].iloc[0]]} ({own['detail'].iloc[0]})"),
-                file=sys.stderr,
-            )
+    features, names, times = [], [], []
+    faults: list[str] = []
+    left_out: list[str] = []
+    for path, settings in files.items():
+        try:
+            windows = cut_windows(read_signal(path, settings), settings.clip_s)
+        except ImuError as error:
+            faults.append(str(error))
+            left_out.append(f"{path}: left out, {REASONS[error.reason]} ({error})")
             continue
-        holes = own[own["reason"] != ""]
-        where = ", ".join(f"{row.start_s:g}–{row.end_s:g} s" for row in holes.itertuples())
-        print(
-            inert(f"{name}: {len(own) - len(holes)} windows")
-            + (f"; left out for holes: {where}" if where else "")
-        )
-    print(inert(f"{target}: {len(features)} features of {features.shape[1]} numbers"))
-    return len(files) - whole["recording"].nunique()
+        try:
+            features.append(embed(encoder, windows, device))
+        except ModelError as error:
+            raise ModelError(f"{path}: {error}") from error
+        names += [str(path)] * len(windows)
+        times.append(np.stack([windows.start_s, windows.end_s]))
+        holes = ", ".join(f"{start:g}–{end:g} s" for start, end in windows.left_out)
+        print(inert(f"{path}: {len(windows)} windows") + (f"; left out for holes: {holes}" if holes else ""))
+    if not features:
+        raise CommandError("; ".join(faults))
+    _write(writable, student, np.concatenate(features), names, np.concatenate(times, axis=1))
+    print(inert(f"{target}: {len(names)} features of {encoder.dim} numbers"))
+    for line in left_out:
+        print(inert(line), file=sys.stderr)
+    return len(faults)
+
+
+def _write(
+    path: Path, student: str, features: NDArray[np.float32], files: list[str], times: NDArray[np.float64]
+) -> None:
+    """Write features (n, dim) with the file, the start and the end (2, n) of each window."""
+    from comodo.storage.artefacts import create_hdf5
+
+    with create_hdf5(path) as out:
+        out.attrs["student"] = student
+        out["feature"], out["file"] = features, files
+        out["start_s"], out["end_s"] = times
 
 
 def _is_features(path: Path) -> bool:
@@ -224,9 +192,3 @@ def _is_features(path: Path) -> bool:
             return "student" in file.attrs and set(file) == WRITTEN
     except (OSError, DamageError):  # no HDF5, or none of ours
         return False
-
-
-def _recording(path: Path, settings: DatasetSettings) -> Recording:
-    """A file as a recording without video; a camera file is its own."""
-    camera = settings.layout == "table" and settings.imu.csv is None
-    return Recording(id=str(path), split="", label="", video=path if camera else None, imu=path)

@@ -1,4 +1,4 @@
-"""What a command reads by hand: text, YAML, JSON, the folder of a model. A fault of it is one line."""
+"""What a command reads by hand: text, JSON, the folder of a model. A fault of it is one line."""
 
 from __future__ import annotations
 
@@ -19,17 +19,6 @@ def read_text(path: Path) -> str:
         raise CommandError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeError as error:
         raise CommandError(f"{path} is no text in UTF-8 ({first_line(error)})") from None
-
-
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file. Raises `CommandError`, also for values that Python cannot hold, as the 45th of a month."""
-    import yaml
-
-    text = read_text(path)
-    try:
-        return yaml.safe_load(text)
-    except (yaml.YAMLError, ValueError, RecursionError, OverflowError) as error:
-        raise CommandError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
 
 
 def read_json_object(path: Path) -> dict[str, Any]:

@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from comodo.commands.inputs import read_text, read_yaml
+from comodo.commands.inputs import read_text
 from comodo.commands.outputs import output_file
-from comodo.config import Config, load
+from comodo.config import Config, load_config
 from comodo.errors import CommandError, ComodoError
 from comodo.plan.cost import Sizes, dataset_sizes, measure_config, plan
 from comodo.plan.rates import Rates, read_rates
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--results", type=Path, default=Path("results"), metavar="DIR", help="default: results"
     )
     options = parser.parse_args(arguments)
-    config = _read_config(options.config)
+    config = load_config(options.config)
     kept = options.save_rates
     if kept:
         inputs = [options.config, *filter(None, [options.rates])]
@@ -53,13 +53,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         write_json(rates.model_dump(mode="json"), kept)
     print(as_text(plan(config, sizes, rates), rates))
     return 0
-
-
-def _read_config(path: Path) -> Config:
-    raw = read_yaml(path)
-    if not isinstance(raw, dict):
-        raise CommandError(f"{path} is no config: it has no keys")
-    return load(raw)
 
 
 def _sizes(config: Config, results: Path) -> Sizes:

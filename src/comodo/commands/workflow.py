@@ -10,6 +10,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import FrameType
@@ -191,6 +192,8 @@ def _is_config(path: Path) -> bool:
 
 def run_to_the_end(command: Sequence[str]) -> int:
     """Run a command with its output shown. Ctrl-C reaches it by itself, SIGTERM is passed on: it then ends in order."""
+    if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
+        return subprocess.run(command, check=False).returncode
     with subprocess.Popen(command) as process:
 
         def pass_on(number: int, frame: FrameType | None) -> None:

@@ -15,7 +15,7 @@ from comodo.config.datasets import (
 )
 from comodo.config.evaluation import EvaluationSettings
 from comodo.config.experiments import ExperimentSettings, trained_by
-from comodo.config.loading import load
+from comodo.config.loading import load, load_config
 from comodo.config.models import (
     ModelSettings,
     PretrainingSettings,
@@ -44,6 +44,7 @@ __all__ = [
     "TeacherSettings",
     "VideoSettings",
     "load",
+    "load_config",
     "model_name",
     "trained_by",
 ]

@@ -12,7 +12,7 @@ import torch
 from comodo.clips.imu_windows import ImuWindows
 from comodo.models.base import Student
 from comodo.models.baselines.minirocket import ridge_head
-from comodo.models.embed import embed
+from comodo.models.embed import embed_batches
 from comodo.objectives import Lesson
 
 RIDGE_WINDOWS: Final = 10_000  # that a student is fitted on at most
@@ -33,5 +33,5 @@ def fit_student(student: Student, lesson: Lesson, imu: Sequence[Path]) -> None:
     windows = ImuWindows(chosen, imu)
     student.fit(student.collate([windows[row] for row in range(len(windows))])[0].numpy())
     if lesson.classes:
-        features = torch.cat(list(embed(student, windows, "cpu"))).numpy()
+        features = torch.cat(list(embed_batches(student, windows, "cpu"))).numpy()
         lesson.heads["classifier"] = ridge_head(features, chosen["label"].to_numpy(object), lesson.classes)

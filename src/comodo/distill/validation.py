@@ -15,7 +15,7 @@ from torch import nn
 from comodo.clips.imu_windows import ImuWindows
 from comodo.embeddings.ranking import top_k
 from comodo.models.base import Student
-from comodo.models.embed import embed
+from comodo.models.embed import embed_batches
 from comodo.objectives.rankings import Ranking
 
 
@@ -34,7 +34,11 @@ class Validation:
         """Top-1 accuracy by the name of the ranking; nothing where there is no val window."""
         if not self.windows:
             return {}
-        output = torch.cat([head(batch) for batch in embed(student, self.windows, self.device)]).cpu().numpy()
+        output = (
+            torch.cat([head(batch) for batch in embed_batches(student, self.windows, self.device)])
+            .cpu()
+            .numpy()
+        )
         return {
             name: top_k(ranking.score(output), ranking.classes, self.labels)["top1"]
             for name, ranking in self.rankings.items()

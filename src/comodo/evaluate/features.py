@@ -63,7 +63,7 @@ def extract_features(
 
     from comodo.clips.imu_windows import ImuWindows
     from comodo.models.distilled import load_distilled
-    from comodo.models.embed import embed
+    from comodo.models.embed import embed_batches
     from comodo.models.heads import project_teacher
 
     check_student(student, expected)
@@ -78,7 +78,7 @@ def extract_features(
         for split in ("train", "test"):
             own = windows[windows["split"] == split]
             columns: dict[str, list[NDArray[np.float32]]] = {"feature": []}
-            for batch in embed(trained.student, ImuWindows(own, imu), device):
+            for batch in embed_batches(trained.student, ImuWindows(own, imu), device):
                 columns["feature"].append(batch.cpu().numpy())
                 for name, head in outputs.items():
                     if head is not None:

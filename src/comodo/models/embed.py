@@ -2,19 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
-from comodo.clips.imu_windows import ImuWindows
+from comodo.clips.imu_windows import Windows
 from comodo.errors import ModelError
 from comodo.models.base import Student
 
 
+def embed(
+    student: Student,
+    windows: Windows | Sequence[NDArray[np.floating]] | NDArray[np.floating],
+    device: str | None = None,
+    batch_size: int = 256,
+) -> NDArray[np.float32]:
+    """Return the features of IMU windows by a student.
+
+    Args:
+        student: what `load_student` returns; it is left in eval mode.
+        windows: (n, C, T), or a sequence of n windows (C, T_i); accel in m/s², gyro in rad/s, at the sampling rate of
+            the student's training. What `cut_windows` returns fits.
+        device: a torch device to move the student to; None: where it is.
+        batch_size: windows per forward pass.
+
+    Returns:
+        Features (n, dim), float32, in the windows' order.
+
+    Raises:
+        ModelError: for windows of another number of channels, or features that are not finite.
+
+    Example:
+        >>> features = embed(student, cut_windows(signal, seconds=5))
+        >>> features.shape
+        (12, 1536)
+    """
+    if device is None:
+        device = str(next((values.device for values in student.parameters()), "cpu"))
+    batches = list(embed_batches(student.to(device), windows, device, batch_size))
+    if not batches:
+        return np.empty((0, student.dim), dtype=np.float32)
+    features: NDArray[np.float32] = torch.cat(batches).cpu().numpy()
+    return features
+
+
 @torch.inference_mode()
-def embed(student: Student, windows: ImuWindows, device: str, batch_size: int = 256) -> Iterator[Tensor]:
+def embed_batches(
+    student: Student,
+    windows: Windows | Sequence[NDArray[np.floating]] | NDArray[np.floating],
+    device: str,
+    batch_size: int = 256,
+) -> Iterator[Tensor]:
     """Pooled embeddings (B, D) of windows, batch by batch, in their order; the student stays in eval mode.
 
     Raises:
@@ -25,10 +67,11 @@ def embed(student: Student, windows: ImuWindows, device: str, batch_size: int = 
         range(0, len(windows), batch_size), unit="batch", desc="embedding", disable=len(windows) < 1000
     ):
         rows = range(start, min(start + batch_size, len(windows)))
-        batch, mask = student.collate([windows[row] for row in rows])
+        batch, mask = student.collate([np.asarray(windows[row], dtype=np.float32) for row in rows])
         features: Tensor = student(batch.to(device), None if mask is None else mask.to(device))
         if (wrong := first_not_finite(features)) is not None:
-            window = windows.describe(rows[wrong])
+            row = rows[wrong]
+            window = windows.describe(row) if hasattr(windows, "describe") else f"window {row}"
             if first_not_finite(batch[wrong : wrong + 1]) is not None:
                 raise ModelError(f"the IMU of {window} is not finite: no student can embed it")
             raise ModelError(

@@ -58,7 +58,7 @@ def write_imu_shard(path: Path, signals: Iterable[tuple[Recording, ImuSignal | I
                 group.attrs["rate_hz"] = signal.rate_hz
                 group.attrs["notes"] = json.dumps(signal.notes, ensure_ascii=False)
                 length = signal.data.shape[1]
-                runs = _runs(np.isfinite(signal.data[0]))
+                runs = signal.runs
                 group.create_dataset(
                     "data", data=signal.data, chunks=(len(signal.data), min(length, 4096)), **CHECKED
                 )
@@ -86,12 +86,6 @@ def read_notes(path: Path) -> dict[str, list[str]]:
     with open_hdf5(path) as file:
         notes = {group.attrs["id"]: json.loads(group.attrs.get("notes", "[]")) for group in file.values()}
     return {recording: found for recording, found in notes.items() if found}
-
-
-def _runs(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Ranges [begin, end) where `flags` hold, (n, 2)."""
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-    return edges.reshape(-1, 2).astype(np.int64)
 
 
 def preprocess_shard(

@@ -34,6 +34,13 @@ class ImuSignal:
         """Number of the first sample on the grid: sample k lies at k / rate_hz seconds."""
         return round(self.start_s * self.rate_hz)
 
+    @property
+    def runs(self) -> NDArray[np.int64]:
+        """Ranges [begin, end) of samples without holes, (n, 2)."""
+        flags = np.isfinite(self.data[0])
+        edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+        return edges.reshape(-1, 2).astype(np.int64)
+
 
 def check_span(length: int, samples: int, rate_hz: float) -> None:
     """Refuse a grid that would be almost empty: its memory must not depend on what a few timestamps say."""

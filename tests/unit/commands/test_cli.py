@@ -9,7 +9,7 @@ import pytest
 
 from comodo.commands import plan
 from comodo.commands.cli import COMMANDS, main
-from comodo.errors import CommandError
+from comodo.errors import ConfigError
 
 
 def test_help_names_every_command_and_imports_nothing_heavy() -> None:
@@ -51,14 +51,14 @@ def test_errors_show_control_characters(tmp_path: Path, capsys: pytest.CaptureFi
     file.write_text("x,y\n")
     assert main(["embed", "--student", "none", "--imu", str(file)]) == 1
     told = capsys.readouterr().err
-    assert "a\\x1b]0;t\\x07.csv has not the columns of Ego4D" in told
+    assert "a\\x1b]0;t\\x07.csv: the header lacks Ego4D's column" in told
     assert "\x1b" not in told
 
 
 def test_a_user_s_fault_is_one_line_and_with_debug_a_traceback(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["plan", "nowhere.yaml"]) == 1
     assert capsys.readouterr().err == "error: nowhere.yaml cannot be read: No such file or directory\n"
-    with pytest.raises(CommandError, match=r"nowhere\.yaml cannot be read"):
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml cannot be read"):
         main(["--debug", "plan", "nowhere.yaml"])
 
 

@@ -112,7 +112,7 @@ def test_nothing_to_embed_is_an_error_and_leaves_no_file(
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        ([], "mine.csv has not the columns of Ego4D"),
+        ([], "mine.csv: the header lacks Ego4D's column"),
         (["--csv", "time"], "--csv time: give KEY=VALUE"),
         (["--csv", "tiem=t"], "imu.csv.tiem: "),
         (["--csv", "accel=a,b,c"], "give either `time`"),
