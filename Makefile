@@ -5,8 +5,8 @@
 # make paper-plan   what repeating every published figure would cost           (RATES=FILE: rates measured elsewhere)
 # make fuzz   give the readers what nobody would write                        (FUZZ_MINUTES=30)
 # make bench  measure each stage against its limit, into docs/               (LINES="svm noop" for some of them)
-# make benchmark-learning   does distillation teach? 5 seeds in two worlds, into docs/benchmarks.md (an hour)
-# make docs   write the list of keys in config/README.md anew
+# make benchmark-learning   does distillation teach? 5 seeds in two worlds, into docs/benchmark-tables.md (an hour)
+# make docs   write the generated pages, then the site in build/site/
 # make lock   write requirements.lock anew from pyproject.toml
 
 SHELL := /bin/bash
@@ -44,7 +44,7 @@ benchmark-learning: .venv/installed
 	  mkdir -p $(LEARNING)/$$world && cp benchmarks/learning/$$world.yaml $(LEARNING)/$$world/config.yaml && \
 	  $(LEARN) --directory $(LEARNING)/$$world --configfile $(LEARNING)/$$world/config.yaml || exit 1; \
 	done
-	$(BIN)/python benchmarks/learning/table.py docs/benchmarks.md $(LEARNING)/simulated $(LEARNING)/glasses
+	$(BIN)/python benchmarks/learning/table.py docs/benchmark-tables.md $(LEARNING)/simulated $(LEARNING)/glasses
 
 crash-matrix: .venv/installed
 	COMODO_KILLS=$(KILLS) PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest tests/crash tests/cluster
@@ -74,6 +74,9 @@ bench: .venv/installed
 
 docs: .venv/installed
 	$(BIN)/python -m comodo.config.reference
+	$(BIN)/python -m comodo.config.schema
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "The site: build/site/index.html"
 
 # torch is pinned without its CUDA packages: what it needs depends on the machine, so pip resolves that.
 lock:

@@ -3,6 +3,14 @@
 #   simulate | raw data → index → extract_clips, preprocess_imu → pair_clips → encode_video → select_anchors
 #                                                             → distill → extract_features → evaluate → report
 
+from snakemake.utils import min_version
+
+min_version("9.5")
+
+
+report: "workflow/report/workflow.rst"
+
+
 if not workflow.overwrite_configfiles:
 
     configfile: f"{workflow.basedir}/config/config.yaml"

@@ -1,7 +1,7 @@
 """`python -m benchmarks [LINE …]`: measure, print the table, keep it in docs/.
 
 Each line runs in a process of its own, one after the other. Figures go to docs/speed.json (a line that is run alone
-replaces its own rows there), and from there into docs/benchmarks.md and docs/scaling.md.
+replaces its own rows there), and from there into docs/benchmark-tables.md and docs/scaling.md.
 """
 
 from __future__ import annotations

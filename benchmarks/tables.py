@@ -79,8 +79,8 @@ def text(figures: dict[str, Any], lines: list[str]) -> str:
 
 
 def write_docs(figures: dict[str, Any], docs: Path) -> None:
-    """Bring docs/benchmarks.md (the part between the markers) and docs/scaling.md up to date."""
-    path = docs / "benchmarks.md"
+    """Bring docs/benchmark-tables.md (the part between the markers) and docs/scaling.md up to date."""
+    path = docs / "benchmark-tables.md"
     old = path.read_text() if path.exists() else "# Benchmarks\n\n"
     before, begin, rest = old.partition(BEGIN)
     if not begin:
@@ -91,7 +91,7 @@ def write_docs(figures: dict[str, Any], docs: Path) -> None:
 
 
 def section(figures: dict[str, Any]) -> str:
-    """The speed section of docs/benchmarks.md."""
+    """The speed section of docs/benchmark-tables.md."""
     where = figures["machine"]
     packages = ", ".join(f"{name} {number}" for name, number in where["packages"].items())
     cpu = f"{where['cores']} of {where['of_cores']} cores of {where['cpu']}"

@@ -1,6 +1,6 @@
-"""Write what the learning benchmark measured into docs/benchmarks.md, between two markers.
+"""Write what the learning benchmark measured into docs/benchmark-tables.md, between two markers.
 
-    python benchmarks/learning/table.py <docs/benchmarks.md> <folder of a run>...
+    python benchmarks/learning/table.py <docs/benchmark-tables.md> <folder of a run>...
 
 Each folder is one that Snakemake ran in (`--directory`), with its results and the config it ran with as config.yaml.
 """

@@ -83,6 +83,16 @@ def test_the_page_runs_from_top_to_bottom(folder: Path, capfd: pytest.CaptureFix
     assert told.endswith(f"{comodo.__version__}\n")
 
 
+def test_the_lines_of_the_readme(folder: Path) -> None:
+    (block,) = code_blocks("README.md", "python")
+    names: dict[str, np.ndarray] = {}
+    exec(block, names)
+    assert names["features"].shape == (
+        2,
+        comodo.load_student("results/experiments/comodo/seed42/student").dim,
+    )
+
+
 def test_four_lines_from_csv_to_features(folder: Path) -> None:
     """They give what `comodo embed` gives."""
     block = code_blocks(PAGE, "python")[0]

@@ -1,4 +1,4 @@
-"""Every config key as markdown, from the pydantic models: `make docs` writes them into config/README.md."""
+"""Every config key as markdown, from the pydantic models: `make docs` writes them into docs/config.md."""
 
 from __future__ import annotations
 
@@ -77,5 +77,5 @@ def rewrite(page: str) -> str:
 
 
 if __name__ == "__main__":
-    path = Path("config/README.md")
+    path = Path("docs/config.md")
     path.write_text(rewrite(path.read_text()))

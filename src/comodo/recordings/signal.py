@@ -22,12 +22,19 @@ Floats = NDArray[np.float64]
 
 @dataclass(slots=True)
 class ImuSignal:
-    """Resampled IMU of one recording."""
+    """Resampled IMU of one recording.
 
-    data: NDArray[np.float32]  # (6, T), NaN where there is no IMU
-    start_s: float  # time of the first sample, a multiple of 1 / rate_hz
+    Attributes:
+        data: (6, T) float32, accel x y z in m/s², gyro x y z in rad/s; NaN in gaps.
+        start_s: time of the first sample, a multiple of 1 / rate_hz, s.
+        rate_hz: sampling rate, Hz.
+        notes: what looks odd, such as a wrong unit.
+    """
+
+    data: NDArray[np.float32]
+    start_s: float
     rate_hz: float
-    notes: list[str] = field(default_factory=list)  # what looks odd, for the quality report
+    notes: list[str] = field(default_factory=list)
 
     @property
     def first(self) -> int:

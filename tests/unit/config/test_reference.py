@@ -9,8 +9,8 @@ from comodo.config.reference import BLOCKS, rewrite
 
 
 def test_page_matches_the_models() -> None:
-    page = (Path(__file__).parents[3] / "config" / "README.md").read_text()
-    assert page == rewrite(page), "config/README.md is behind src/comodo/config/: run `make docs`"
+    page = (Path(__file__).parents[3] / "docs" / "config.md").read_text()
+    assert page == rewrite(page), "docs/config.md is behind src/comodo/config/: run `make docs`"
 
 
 def test_every_block_is_documented() -> None:
