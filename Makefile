@@ -65,7 +65,7 @@ paper-plan: .venv/installed
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --upgrade pip
 	$(BIN)/pip install --quiet --requirement requirements.lock
-	$(BIN)/pip install --quiet --no-deps aeon==1.6.0 momentfm==0.1.4 vrs==1.2.2
+	$(BIN)/pip install --quiet --no-deps aeon==1.6.0 momentfm==0.1.4 "vrs==1.2.2; python_version < '3.13'"
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 
@@ -85,7 +85,7 @@ lock:
 	.venv-lock/bin/pip install --quiet torch==2.13.0 && .venv-lock/bin/pip install --quiet --group dev .
 	(echo "# Written by \`make lock\`. aeon, momentfm and vrs are not here: see the Makefile."; \
 	 .venv-lock/bin/pip freeze --exclude comodo --exclude setuptools | grep --invert-match --extended-regexp '^(nvidia-|cuda-|triton)' \
-	 | sed --regexp-extended "s/^(torch==[^+]+)\+.*/\1/; s/^decord==.*/&; sys_platform == 'linux' and platform_machine == 'x86_64'\neva-decord==0.6.1; sys_platform == 'darwin'/") > requirements.lock
+	 | sed --regexp-extended "s/^(torch==[^+]+)\+.*/\1/; s/^telemetry-parser==.*/&; python_version < '3.13'/; s/^decord==.*/&; sys_platform == 'linux' and platform_machine == 'x86_64'\neva-decord==0.6.1; sys_platform == 'darwin'/") > requirements.lock
 	rm -rf .venv-lock
 
 clean:

@@ -11,6 +11,7 @@ import yaml
 
 from tests.support.project import ROOT, Project
 
+pytest.importorskip("telemetry_parser", reason="telemetry-parser has no wheel for this Python")
 pytestmark = [pytest.mark.workflow, pytest.mark.realdata]
 
 

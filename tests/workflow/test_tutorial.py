@@ -14,6 +14,7 @@ from comodo.storage.artefacts import open_hdf5
 from tests.support.docs import code_blocks
 from tests.support.project import ROOT
 
+pytest.importorskip("telemetry_parser", reason="telemetry-parser has no wheel for this Python")
 pytestmark = [pytest.mark.workflow, pytest.mark.realdata]
 PAGE = "docs/tutorial.md"
 

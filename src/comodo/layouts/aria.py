@@ -6,7 +6,6 @@ terminal. Streams and fields: https://facebookresearch.github.io/projectaria_too
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -24,17 +23,17 @@ def read_vrs(path: Path) -> tuple[NDArray[np.float64], float | None]:
 
     Of a file that was cut short this is what is whole. Raises `ImuError`.
     """
-    from comodo.errors import ImuError, LayoutError
+    from comodo.errors import ImuError
+    from comodo.layouts.reader_packages import require_reader
     from comodo.storage.regular import check_regular
 
-    if importlib.util.find_spec("pyvrs") is None:
-        raise LayoutError("reading VRS files needs the package vrs: pip install --no-deps vrs==1.2.2")
     try:
         check_regular(path)
     except FileNotFoundError:
         raise ImuError("imu_missing_file", f"{path} does not exist") from None
     except (OSError, ValueError) as error:
         raise ImuError("imu_unreadable", f"{path} cannot be read: {error}") from None
+    require_reader("pyvrs", "--no-deps vrs==1.2.2", "Aria recordings (.vrs)")
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "imu.npz")
         # -P: this folder is no place to import from

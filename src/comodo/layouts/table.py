@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from comodo.config import SPLITS, DatasetSettings
 from comodo.errors import ImuError, LayoutError
 from comodo.layouts.imu_csv import read_imu_csv
+from comodo.layouts.reader_packages import require_reader
 from comodo.layouts.sample_tables import find_overclaim
 from comodo.layouts.split_files import LARGEST_LIST, check_root, check_splits, read_text, required_splits
 from comodo.layouts.types import STANDARD_GRAVITY, ImuSamples, Recording
@@ -202,7 +203,6 @@ def _read_camera(path: Path) -> ImuSamples:
     it pairs the samples of each payload by index, so that the slower sensor seems to pause at each payload's end.
     """
     import numpy as np
-    import telemetry_parser
 
     try:
         with open_regular(path) as file:
@@ -213,6 +213,9 @@ def _read_camera(path: Path) -> ImuSamples:
         raise ImuError("imu_unreadable", f"{path} cannot be read: {error}") from None
     if claim:
         raise ImuError("imu_unreadable", f"{path} is no video that can be read: {claim}")
+    require_reader("telemetry_parser", "telemetry-parser==0.3.0", "the IMU of camera files")
+    import telemetry_parser
+
     try:
         entries = telemetry_parser.Parser(str(path)).normalized_imu()
     except (

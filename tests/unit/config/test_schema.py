@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,12 @@ from tests.support.project import ROOT, tiny_config
 CONFIGS = sorted((ROOT / "config").glob("*.yaml"))
 
 
+LOCKED = re.search(r"^pydantic==(.*)$", (ROOT / "requirements.lock").read_text(), re.MULTILINE)
+
+
+@pytest.mark.skipif(
+    LOCKED is None or version("pydantic") != LOCKED[1], reason="another pydantic words a schema otherwise"
+)
 def test_the_file_matches_the_models() -> None:
     file = ROOT / "config/schema.json"
     assert file.read_text() == schema_text(), (

@@ -187,6 +187,7 @@ def test_the_student_learns_what_the_teacher_sees() -> None:
     assert right() > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fast", [{"precision": "bfloat16"}, {"compile": True}])
 def test_faster_steps_learn_nearly_the_same(fast: dict[str, Any]) -> None:
     if "compile" in fast and shutil.which("g++") is None:

@@ -143,6 +143,7 @@ def test_batches_are_halved_where_the_gpu_has_no_room(
         encode(clips, video, tmp_path / "none.h5", checkpoint=checkpoint, batch_size=7)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
 def test_a_compiled_teacher_embeds_alike(tmp_path: Path, clips: pd.DataFrame, video: Path) -> None:
     write_dinov2(tmp_path / "teacher")

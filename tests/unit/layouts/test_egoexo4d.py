@@ -142,12 +142,6 @@ def test_a_folder_and_a_symlink_loop_have_their_reason(root: Path) -> None:
     assert error.value.reason == "imu_unreadable"
 
 
-def test_a_missing_package_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("comodo.layouts.aria.importlib.util.find_spec", lambda name: None)
-    with pytest.raises(LayoutError, match=r"pip install --no-deps vrs"):
-        read(root, root / "a.vrs")
-
-
 # ------------------------------------------------------------------------------------------------ a real recording
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -32,6 +33,13 @@ SIZES = {
     "informer": ["seq_len", "d_model", "e_layers", "d_ff"],
     "minirocket": ["seq_len", "n_kernels"],
 }
+
+
+@pytest.fixture(autouse=True, scope="module")
+def compiled() -> None:
+    """numba compiles MiniRocket once per environment, which takes longer than `bounded` allows a test."""
+    student = small_student("minirocket")
+    student(*student.collate([np.zeros((6, 64), dtype=np.float32)]))
 
 
 @pytest.fixture(autouse=True)

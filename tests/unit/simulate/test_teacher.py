@@ -57,6 +57,7 @@ def test_fresh_weights_load_and_follow_the_seed(architecture: str, tmp_path: Pat
     assert torch.equal(torch.random.get_rng_state(), state)  # the caller's random numbers are its own
 
 
+@pytest.mark.slow
 def test_pretraining_teaches_to_tell_unseen_subjects_apart(tmp_path: Path) -> None:
     clips, labels = render_clips(PRETRAINED, 10.0, "val")
     assert clips.shape == (48, 4, 24, 24, 3)

@@ -65,6 +65,7 @@ def test_json_refuses_nan(tmp_path: Path) -> None:
 
 def test_group_may_read_what_a_library_wrote_for_its_owner_alone(tmp_path: Path) -> None:
     """Two users with umask 002 share results; safetensors makes files of mode 600."""
+    pytest.importorskip("torch", reason="needs torch")
     script = """
 import sys, torch
 from pathlib import Path
