@@ -89,7 +89,7 @@ def test_windows_of_an_imu_only_dataset_are_those_computed_by_hand(tmp_path: Pat
     assert "20% of the recordings of head yield no window" in refused.stdout + refused.stderr
     assert not (results / "clips.parquet").exists()
     head["max_bad_fraction"] = 0.2
-    assert project.plan(config(head), *TARGETS) == {"merge_clips": 1}
+    assert project.plan(config(head), *TARGETS) == {"merge_clips": 1, "prepared": 1}
     project.run(config(head), *TARGETS)
     assert not (results / "video").exists()
 

@@ -47,14 +47,17 @@ def read_ready(path: Path, pairs: pd.DataFrame) -> tuple[int, list[NDArray[np.fl
                 raise StoreError(
                     f"{path} has no array 'embedding'; it has {', '.join(sorted(file)) or 'none'}"
                 )
-            if file["embedding"].ndim != 2:
-                raise StoreError(
-                    f"{path}: embedding has the shape {file['embedding'].shape}; it should be (N, D)"
-                )
+            embeddings = file["embedding"]
+            if embeddings.ndim != 2 or embeddings.shape[1] == 0:
+                raise StoreError(f"{path}: embedding has the shape {embeddings.shape}; it should be (N, D)")
+            if embeddings.dtype.kind != "f":
+                raise StoreError(f"{path}: embedding holds {embeddings.dtype}, not floats")
             rows = _rows(path, file, pairs)
-            return file["embedding"].shape[1], list(_blocks(file["embedding"], rows))
+            return embeddings.shape[1], list(_blocks(path, embeddings, rows))
     except FileNotFoundError:
         raise StoreError(f"{path} does not exist") from None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}") from None
     except DamageError as error:
         raise StoreError(
             f"{path} is no HDF5 file with plain, uncompressed arrays (numbers, and texts as h5py writes them): {error}"
@@ -115,7 +118,10 @@ def _by_time(
     return rows, pd.Series(twice, dtype=object)
 
 
-def _blocks(embeddings: h5py.Dataset, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
+def _blocks(path: Path, embeddings: h5py.Dataset, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
     for begin, stop in row_runs(rows):
         first = int(rows[begin])
-        yield np.asarray(embeddings[first : first + stop - begin], dtype=np.float32)
+        block = np.asarray(embeddings[first : first + stop - begin], dtype=np.float32)
+        if not (finite := np.isfinite(block).all(axis=1)).all():
+            raise StoreError(f"{path}: embedding {first + int(finite.argmin())} is not finite in float32")
+        yield block

@@ -76,8 +76,21 @@ class ClassLayout:
         return [Path(path) for path in self._called(lambda: self.layout.clock_files(recording))]
 
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
-        """Read the raw IMU of a recording; errors but `ImuError` are of the user's code, and pass as they are."""
+        """Read the raw IMU of a recording; errors of the user's code that are no `ImuError` pass as they are.
+
+        Raises:
+            ImuError: by the user's code, or where it reads nothing.
+            LayoutError: when it returns another type, or arrays of another kind or shape.
+        """
         components = self.layout.read_imu(recording)
+        if components is not None and not isinstance(components, list):
+            kind = type(components).__name__
+            raise LayoutError(
+                f"{self.key}: read_imu of {self.class_path} returns {kind}, not a list of ImuSamples"
+            )
+        for samples in components or []:
+            if fault := _fault(samples):
+                raise LayoutError(f"{self.key}: read_imu of {self.class_path}, {recording.id!r}: {fault}")
         if not components:
             raise ImuError("imu_empty", f"{recording.imu}: {self.class_path} reads no samples")
         return components
@@ -91,3 +104,22 @@ class ClassLayout:
             raise LayoutError(
                 f"{self.key}: {self.class_path} failed: {type(error).__name__}: {error}"
             ) from error
+
+
+def _fault(samples: object) -> str | None:
+    """What is wrong with one component that a user's layout returned; None where nothing is."""
+    import numpy as np
+
+    if not isinstance(samples, ImuSamples):
+        return f"it returns a list of {type(samples).__name__}, not of ImuSamples"
+    for name in ("accel", "gyro"):
+        times, values = getattr(samples, f"{name}_t"), getattr(samples, name)
+        for key, array in ((f"{name}_t", times), (name, values)):
+            if not isinstance(array, np.ndarray):
+                return f"{key} is {type(array).__name__}, not an array of floats"
+            if array.dtype.kind != "f":
+                return f"{key} holds {array.dtype}, not floats"
+        if times.ndim != 1 or values.shape != (3, len(times)):
+            wanted = (3, len(times)) if times.ndim == 1 else "(3, N)"
+            return f"{name} is {values.shape}, with {name}_t {times.shape}: it should be {wanted}"
+    return None

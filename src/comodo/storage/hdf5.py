@@ -15,6 +15,7 @@ from traceback import walk_tb
 from typing import TYPE_CHECKING, Any, Final
 
 from comodo.errors import ComodoError, DamageError
+from comodo.storage.regular import check_regular
 
 if TYPE_CHECKING:
     import h5py
@@ -34,9 +35,11 @@ def checked_hdf5(path: Path | str) -> h5py.File:
 
     Raises:
         DamageError: for a file that is no HDF5, or holds something else; it names what and where.
+        OSError: for a file that does not exist, or is not regular: a FIFO would never open.
     """
     import h5py
 
+    check_regular(Path(path))
     try:
         file = h5py.File(path, "r")
         try:

@@ -1,0 +1,166 @@
+"""Layouts of users' own classes: what they return is checked, and their faults are named."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import pytest
+
+from comodo.config import DatasetSettings
+from comodo.errors import ImuError, LayoutError
+from comodo.layouts.opening import open_layout
+from comodo.layouts.types import ImuSamples, Recording
+
+HERE = "tests.unit.layouts.test_by_class"
+TIME = np.arange(100) / 50
+
+
+@dataclass
+class Lab:
+    """A layout whose answers a test sets."""
+
+    name: str
+    settings: DatasetSettings
+    more: str = ""
+    listed: ClassVar[Any] = []
+    read: ClassVar[Any] = []
+    clocks: ClassVar[Any] = []
+    seen: list[str] = field(default_factory=list)
+
+    def recordings(self) -> Any:
+        if isinstance(self.listed, Exception):
+            raise self.listed
+        return self.listed
+
+    def read_imu(self, recording: Recording) -> Any:
+        if isinstance(self.read, Exception):
+            raise self.read
+        return self.read
+
+    def clock_files(self, recording: Recording) -> Any:
+        return self.clocks
+
+
+class Empty:
+    def __init__(self, name: str, settings: DatasetSettings) -> None:
+        pass
+
+
+def settings(kind: str = "Lab", **more: Any) -> DatasetSettings:
+    raw = {"class": f"{HERE}:{kind}", "root": "/data/lab", **more}
+    return DatasetSettings.model_validate(raw)
+
+
+def recording(**changes: Any) -> Recording:
+    about = {
+        "id": "a",
+        "split": "train",
+        "label": "x",
+        "video": Path("a.mp4"),
+        "imu": Path("a.csv"),
+        **changes,
+    }
+    return Recording(**about)
+
+
+GOOD = [
+    recording(id=f"{split}{n}", split=split, label=f"class {n}")
+    for split in ("train", "val", "test")
+    for n in range(2)
+]
+
+
+def listed(monkeypatch: pytest.MonkeyPatch, answer: Any, **more: Any) -> list[Recording]:
+    monkeypatch.setattr(Lab, "listed", answer)
+    return open_layout("lab", settings(**more)).recordings()
+
+
+def test_recordings_arrive_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert listed(monkeypatch, GOOD) == GOOD
+    assert {r.video for r in listed(monkeypatch, GOOD, video=None)} == {None}
+
+
+def test_paths_may_be_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts = [replace(r, video="v.mp4", imu="i.csv") for r in GOOD]  # type: ignore[arg-type]
+    assert listed(monkeypatch, texts)[0].imu == Path("i.csv")
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (None, r"recordings\(\) of .*:Lab returns no list of comodo's Recording"),
+        ([("a", "train")], "returns no list of comodo's Recording"),
+        ((r for r in GOOD), "returns no list of comodo's Recording"),
+        ([recording(id=5)], "recording 5: id is no text"),
+        ([recording(label=None)], "recording 'a': label is no text"),
+        ([recording(group=1)], "recording 'a': group is no text"),
+        ([recording(split="dev")], "recording 'a': it needs an id, a label, and a split of train, val, test"),
+        ([recording(id="")], "recording '': it needs an id"),
+        ([recording(video=None)], "recording 'a' has no video: name it, or set `video: null`"),
+        ([*GOOD, GOOD[0]], "train0"),
+        (GOOD[:2], "val"),
+        ([], "train"),
+        (KeyError("gone"), r"datasets.lab.class: .*:Lab failed: KeyError: 'gone'"),
+        (LayoutError("sessions.txt is missing"), "sessions.txt is missing"),
+    ],
+)
+def test_lists_that_are_unsound(monkeypatch: pytest.MonkeyPatch, answer: Any, message: str) -> None:
+    with pytest.raises(LayoutError, match=message) as caught:
+        listed(monkeypatch, answer)
+    assert "\n" not in str(caught.value)
+
+
+def test_arguments_of_the_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = open_layout("lab", settings(kwargs={"more": "x"}))
+    assert layout.layout.more == "x"  # type: ignore[attr-defined]
+    with pytest.raises(LayoutError, match=r"datasets.lab: class .*Lab\(less=1\) failed: TypeError"):
+        open_layout("lab", settings(kwargs={"less": 1}))
+
+
+def test_what_is_no_layout() -> None:
+    with pytest.raises(LayoutError, match=r"datasets.lab.class: .*:Empty has no method 'recordings'"):
+        open_layout("lab", settings("Empty"))
+    with pytest.raises(LayoutError, match=r"datasets.lab: class .*: .* has no class 'Nothing'"):
+        open_layout("lab", settings("Nothing"))
+
+
+def samples(**changes: Any) -> ImuSamples:
+    about = {
+        "accel_t": TIME,
+        "accel": np.ones((3, 100)),
+        "gyro_t": TIME,
+        "gyro": np.ones((3, 100)),
+        **changes,
+    }
+    return ImuSamples(**about)
+
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        ([], "reads no samples"),
+        (None, "reads no samples"),
+        (ImuError("imu_clock", "no clock"), "no clock"),
+        (samples(), "returns ImuSamples, not a list of ImuSamples"),
+        ([np.ones((7, 100))], r"returns a list of ndarray, not of ImuSamples"),
+        (
+            [samples(accel=np.ones((100, 3)))],
+            r"accel is \(100, 3\), with accel_t \(100,\): it should be \(3, 100\)",
+        ),
+        ([samples(gyro_t=TIME[:50])], r"gyro is \(3, 100\), with gyro_t \(50,\): it should be \(3, 50\)"),
+        ([samples(accel=[[0.0] * 100] * 3)], "accel is list, not an array of floats"),
+        ([samples(gyro=np.ones((3, 100), dtype=int))], "gyro holds int64, not floats"),
+    ],
+)
+def test_imu_that_is_unsound(monkeypatch: pytest.MonkeyPatch, answer: Any, message: str) -> None:
+    monkeypatch.setattr(Lab, "read", answer)
+    with pytest.raises((ImuError, LayoutError), match=message):
+        open_layout("lab", settings()).read_imu(recording())
+
+
+def test_clock_files_may_be_texts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Lab, "clocks", ["clock.csv"])
+    assert open_layout("lab", settings()).clock_files(recording()) == [Path("clock.csv")]
