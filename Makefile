@@ -1,5 +1,7 @@
 # make demo   the whole chain on simulated data, then the result table        (SEEDS=3 for three seeds)
-# make test   the tests                                                       (TESTS=tests/unit for some of them)
+# make test   the tests, five minutes on two cores                            (TESTS=tests/unit for some of them)
+# make test-all   all tests: slow ones, a browser, crashes, a real Slurm, fuzzing
+# make test-pythons   the lock and the torch-free tests on Python 3.12 and 3.13; make test-oldest: the oldest packages
 # make crash-matrix   kill every stage many times, Snakemake and Slurm in every way; hours  (KILLS=10)
 # make lint   what CI lints (Snakemake's own linter runs as a test: tests/workflow/test_lint.py)
 # make paper-plan   what repeating every published figure would cost           (RATES=FILE: rates measured elsewhere)
@@ -14,18 +16,32 @@ PYTHON ?= python3
 CORES ?= all
 SEEDS ?= 1
 FUZZ_MINUTES ?= 30
-TESTS ?= tests
+TESTS ?= tests/unit tests/workflow tests/benchmarks
 KILLS ?= 10
 BIN := .venv/bin
 
-.PHONY: demo test fuzz crash-matrix bench benchmark-learning lint paper-plan docs lock clean
+.PHONY: demo test test-all test-pythons test-oldest fuzz crash-matrix bench benchmark-learning lint paper-plan docs lock clean
 
 demo: .venv/installed
 	$(BIN)/snakemake --cores $(CORES) --config seeds="$$($(BIN)/python -c 'print(list(range(42, 42 + $(SEEDS))))')"
 	@echo && cat results/report/summary.md && echo && echo "All figures: results/report/"
 
+TEST = PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest
+PARALLEL := --numprocesses logical --dist loadfile
+
 test: .venv/installed
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(TESTS)
+	$(TEST) $(TESTS) $(PARALLEL) -m "not slow"
+
+test-all: .venv/installed
+	$(TEST) $(TESTS) tests/browser $(PARALLEL)
+	$(TEST) tests/crash tests/cluster tests/fuzz
+
+test-pythons:
+	.ci/test-python 3.12
+	.ci/test-python 3.13
+
+test-oldest:
+	.ci/test-oldest
 
 fuzz: .venv/installed
 	FUZZ_MINUTES=$(FUZZ_MINUTES) $(BIN)/python -m pytest tests/fuzz -s

@@ -15,6 +15,7 @@ pytest.importorskip("telemetry_parser", reason="telemetry-parser has no wheel fo
 pytestmark = [pytest.mark.workflow, pytest.mark.realdata]
 
 
+@pytest.mark.slow
 def test_camera_files_become_a_report(
     realdata: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

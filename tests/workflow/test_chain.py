@@ -99,6 +99,7 @@ def test_distilled_student_loads_by_itself(finished: Project) -> None:
     assert student(torch.randn(2, 6, 1000)).shape == (2, student.dim)
 
 
+@pytest.mark.slow
 def test_every_objective_runs_beside(copied: Project) -> None:
     config = tiny_config()
     config["defaults"]["baseline"] = "frozen"

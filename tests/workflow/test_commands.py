@@ -14,7 +14,7 @@ import yaml
 from comodo.commands.cli import main
 from tests.support.writers import ego4d_lines, motion, write_ego4d_imu, write_splits, write_video
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 SPLITS = {
     "train": ["a\twalk", "b\trun", "c\twalk", "d\trun"],

@@ -47,6 +47,7 @@ def inside_data(path: Path) -> int:
     return max(places)[1]
 
 
+@pytest.mark.slow
 def test_damage_is_named(copied: Project) -> None:
     """One error that names the file and the remedy; nothing is made of it."""
     config = tiny_config()
@@ -80,6 +81,7 @@ def mount(folder: Path, options: str) -> None:
         pytest.skip("needs the right to mount a file system")
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_and_the_rerun_goes_on(finished: Project, tmp_path: Path) -> None:
     project = Project(tmp_path)
     results = tmp_path / "results"

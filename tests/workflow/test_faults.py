@@ -119,6 +119,7 @@ def test_truncated_store_is_not_used(copied: Project) -> None:
     assert "embeddings.h5 is damaged or not whole" in done.stderr
 
 
+@pytest.mark.slow
 def test_killed_run_leaves_nothing_half_written_and_goes_on(finished: Project, tmp_path: Path) -> None:
     """SIGKILL in the middle of the preparation; the rerun ends with the bytes of the undisturbed run."""
     project = Project(tmp_path)

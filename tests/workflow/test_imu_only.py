@@ -115,6 +115,7 @@ def test_windows_of_an_imu_only_dataset_are_those_computed_by_hand(tmp_path: Pat
         np.testing.assert_allclose(window[:, 4:-4], motion(time)[:, 4:-4], atol=2e-3)
 
 
+@pytest.mark.slow
 def test_students_of_any_dataset_meet_an_imu_only_one(copied: Project) -> None:
     """One that was taught on another dataset; one that was trained here with labels; MiniRocket."""
     raw, whole = copied.folder / "raw", tiny_config()

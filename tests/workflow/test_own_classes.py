@@ -18,7 +18,7 @@ from tests.support.docs import code_blocks, write_files
 from tests.support.project import Project
 from tests.support.writers import motion, write_video
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 PAGE = "docs/extend.md"
 SECONDS = 16
 SESSIONS = [

@@ -36,6 +36,7 @@ def test_second_snakemake_in_one_folder_is_refused(copied: Project) -> None:
     assert (copied.folder / target / "config.json").exists()
 
 
+@pytest.mark.slow
 def test_two_folders_share_a_store(finished: Project, tmp_path: Path) -> None:
     """Folders of two users, with links to what a third one prepared: nothing of it is made again, or changed."""
     theirs = tmp_path / "theirs"

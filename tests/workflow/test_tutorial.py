@@ -19,6 +19,7 @@ pytestmark = [pytest.mark.workflow, pytest.mark.realdata]
 PAGE = "docs/tutorial.md"
 
 
+@pytest.mark.slow
 def test_every_block_runs(realdata: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All but the download: the recordings are linked instead."""
     (tmp_path / "gopro").symlink_to((realdata / "gopro").resolve())
