@@ -70,6 +70,7 @@ lint: .venv/installed
 	$(BIN)/ruff format --check .
 	$(BIN)/snakefmt --check Snakefile workflow/rules
 	$(BIN)/mypy
+	$(BIN)/mypy --disable-error-code name-defined workflow/scripts # the name `snakemake` is injected
 	$(BIN)/lint-imports
 
 paper-plan: .venv/installed
