@@ -10,18 +10,42 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 
-from comodo.errors import ComodoError, DeviceError, ImuError, LayoutError, SplitsError, VideoError
+from comodo.commands import inputs
+from comodo.config import load_config
+from comodo.embeddings.ready import read_ready
+from comodo.errors import (
+    CommandError,
+    ComodoError,
+    ConfigError,
+    DamageError,
+    DataError,
+    DeviceError,
+    ImuError,
+    LayoutError,
+    ModelError,
+    SplitsError,
+    StoreError,
+    VideoError,
+)
+from comodo.evaluate.results import read_scores
 from comodo.jobs.devices import reserve_slot
 from comodo.layouts.types import Recording
+from comodo.models.students import load_student, save_student
+from comodo.models.teachers import load_teacher
+from comodo.plan.rates import read_rates
+from comodo.recordings.one_file import read_imu
 from comodo.recordings.published_splits import fetch
 from comodo.recordings.splits import check_overwrite
 from comodo.recordings.video_source import open_video
 from comodo.simulate.dataset import _refuse_foreign, read_recorded
+from comodo.storage.artefacts import read_json, read_table
 from comodo.storage.regular import check_regular, open_regular, open_text
 from tests.fuzz.inputs import layout
 from tests.support.project import ROOT
+from tests.support.students import small_student
 from tests.support.writers import take, write_splits, write_takes
 
 LONGEST_S = 5
@@ -71,6 +95,13 @@ def read_timesync(path: Path) -> None:
     reader._video_start_ns("a")
 
 
+def load_with_config(path: Path) -> None:
+    """A student whose weights are the odd file."""
+    save_student(small_student("dlinear"), path.parent / "s")
+    (path.parent / "s/config.json").rename(path.parent / "config.json")
+    load_student(path.parent)
+
+
 # reader → the file's name, what reads it, the error
 READERS: dict[str, tuple[str, Callable[[Path], object], type[ComodoError]]] = {
     "csv": ("a.csv", lambda p: layout(p.parent, "ego4d").read_imu(recording(p)), ImuError),
@@ -88,6 +119,17 @@ READERS: dict[str, tuple[str, Callable[[Path], object], type[ComodoError]]] = {
     "split file to be fetched": ("train.txt", lambda p: fetch("uestc", p.parent, source=p.parent), SplitsError),
     "recorded trajectory": ("a.csv", read_recorded, ComodoError),
     "simulated data to be replaced": ("ego4d.json", lambda p: _refuse_foreign(p.parent), ComodoError),
+    "embeddings made elsewhere": ("e.h5", lambda p: read_ready(p, pd.DataFrame()), StoreError),
+    "table artefact": ("a.parquet", read_table, DamageError),
+    "scores": ("svm.json", read_scores, DamageError),
+    "made settings": ("simulated.json", read_json, DamageError),
+    "rates": ("rates.json", read_rates, DataError),
+    "config": ("mine.yaml", load_config, ConfigError),
+    "file of a command": ("a.txt", inputs.read_text, CommandError),
+    "csv to embed": ("a.csv", read_imu, ImuError),
+    "config of a student": ("config.json", lambda p: load_student(p.parent), ModelError),
+    "weights of a student": ("model.safetensors", load_with_config, ModelError),
+    "config of a teacher": ("config.json", lambda p: load_teacher(p.parent), ModelError),
     "lock": ("GPU-a.lock", lambda p: reserve_slot(["GPU-a"], p.parent), DeviceError),
 }  # fmt: skip
 
@@ -140,7 +182,15 @@ def test_regular_files_and_links_to_them_are_opened(tmp_path: Path) -> None:
             check_regular(tmp_path / name)
 
 
-CHECKS = {"open_regular", "open_text", "check_regular", "open_video", "check_small_video"}
+CHECKS = {
+    "open_regular",
+    "open_text",
+    "read_bytes",
+    "read_text",
+    "check_regular",
+    "open_video",
+    "check_small_video",
+}
 OPENERS = {
     "open",
     "os.open",
@@ -150,7 +200,8 @@ OPENERS = {
     "decord.VideoReader",
     "telemetry_parser.Parser",
 }
-METHODS = {"open", "read_text", "read_bytes", "read_csv"}
+METHODS = {"open", "read_text", "read_bytes", "read_csv", "read_parquet"}
+SAFE = {"regular.read_text", "regular.open_regular", "json.load"}
 
 
 def opens(call: ast.Call) -> bool:
@@ -158,19 +209,46 @@ def opens(call: ast.Call) -> bool:
     name = ast.unparse(call.func)
     given = {node.value for node in ast.walk(call) if isinstance(node, ast.Constant)}
     opens = name in OPENERS or ("." in name and name.rpartition(".")[2] in METHODS)
-    return opens and not given & {"w", "wb", "x", "fd:", "/proc/self/statm"}
+    return opens and name not in SAFE and not given & {"w", "wb", "x", "fd:", "/proc/self/statm"}
 
 
-@pytest.mark.parametrize(
-    "path",
-    sorted(p for f in ("layouts", "recordings", "simulate") for p in (ROOT / "src/comodo" / f).rglob("*.py")),
-    ids=lambda p: f"{p.parent.name}/{p.name}",
-)
-def test_what_opens_a_file_has_looked_at_its_kind(path: Path) -> None:
-    """A function that opens a file by its name calls one of CHECKS as well."""
+# What a function may open without a check, and why.
+EXEMPT = {
+    "jobs/class_paths.py": "code that Python's own import system has found",
+    "jobs/devices.py": "opens lock files so that none can wait",
+    "jobs/log.py": "/dev/null",
+    "report/published.py": "a file of this repository",
+    "storage/files.py": "opens lock files so that none can wait, and folders",
+    "storage/hdf5.py": "parts of a file that is open already",
+    "storage/regular.py": "the checks themselves",
+}
+
+
+def bare_opens(path: Path) -> dict[str, list[str]]:
+    """The functions of a module that open a file by its name and call none of CHECKS, with these calls."""
+    found = {}
     for function in ast.walk(ast.parse(path.read_text())):
         if isinstance(function, ast.FunctionDef):
             calls = [node for node in ast.walk(function) if isinstance(node, ast.Call)]
             names = {ast.unparse(call.func) for call in calls}
             bare = [ast.unparse(call) for call in calls if opens(call)]
-            assert not bare or names & CHECKS, f"{function.name}: {bare}"
+            if bare and not names & CHECKS:
+                found[function.name] = bare
+    return found
+
+
+def test_what_opens_a_file_has_looked_at_its_kind() -> None:
+    """A function that opens a file by its name calls one of CHECKS as well; all exemptions are needed."""
+    source, used = ROOT / "src/comodo", set()
+    for path in sorted(source.rglob("*.py")):
+        name = str(path.relative_to(source))
+        for function, calls in bare_opens(path).items():
+            key = next((key for key in (name, f"{name}: {function}") if key in EXEMPT), None)
+            assert key is not None, f"{name}, {function}: {calls}"
+            used.add(key)
+    assert used == EXEMPT.keys()
+
+
+def test_the_check_sees_a_bare_open(tmp_path: Path) -> None:
+    (tmp_path / "a.py").write_text("def f(path):\n    return path.read_text()\n")
+    assert bare_opens(tmp_path / "a.py") == {"f": ["path.read_text()"]}

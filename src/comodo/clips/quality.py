@@ -14,6 +14,7 @@ from comodo.config import SPLITS
 from comodo.errors import DamageError, QualityError
 from comodo.storage.artefacts import read_table, read_tables
 from comodo.storage.files import atomic
+from comodo.storage.regular import open_regular
 from comodo.text import for_people
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,8 @@ def merge_clips(
         QualityError: see `check_quality`.
     """
     try:
-        report = pd.read_csv(quality, keep_default_na=False)
+        with open_regular(quality) as file:
+            report = pd.read_csv(file, keep_default_na=False)
     except ValueError as error:  # pandas' parser errors are
         raise DamageError(quality, error) from None
     check_quality(report, max_bad_fraction, dataset)

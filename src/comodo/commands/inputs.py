@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from comodo.errors import CommandError
+from comodo.storage import regular
 from comodo.text import first_line
 
 
 def read_text(path: Path) -> str:
     """Read a UTF-8 file. Raises `CommandError`."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return regular.read_text(path)
     except OSError as error:
         raise CommandError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeError as error:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from comodo.errors import CommandError, WriteError
+from comodo.storage.regular import check_regular
 
 WEIGHTS: Final = (".safetensors", ".bin", ".pt", ".pth", ".ckpt", ".msgpack")
 """Suffixes of weights: a folder that holds such a file and a `config.json` is a checkpoint."""
@@ -78,5 +79,5 @@ def _is_checkpoint(folder: Path) -> bool:
 
 def is_readable(path: Path) -> bool:
     """Open a file for reading: for `output_file`, where the writer itself compares what is there."""
-    with path.open("rb"):
-        return True
+    check_regular(path)
+    return True

@@ -71,7 +71,7 @@ def _is_rates(path: Path) -> bool:
     if path.stat().st_size > LARGEST_RATES:
         return False
     try:
-        content = json.loads(path.read_text())
+        content = json.loads(read_text(path))
     except (ValueError, RecursionError):
         return False
     return isinstance(content, dict) and content.keys() == Rates.model_fields.keys()

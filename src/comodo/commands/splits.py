@@ -28,6 +28,7 @@ from comodo.recordings.splits import (
     write_split_files,
 )
 from comodo.storage.files import atomic
+from comodo.storage.regular import open_text
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -188,7 +189,7 @@ def _groups(ids: Sequence[str], group: str) -> dict[str, str]:
 def _read_csv(path: Path, needed: Sequence[str]) -> tuple[list[str], list[dict[str, str]]]:
     """Columns and rows of a small csv; every cell stripped, missing ones empty."""
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
+        with open_text(path, newline="") as file:
             reader = csv.DictReader(file, restkey="")
             columns = [name.strip() for name in reader.fieldnames or ()]
             reader.fieldnames = columns

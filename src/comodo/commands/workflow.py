@@ -23,6 +23,7 @@ from comodo.commands.inputs import is_folder, read_json_object, read_text
 from comodo.commands.outputs import is_readable, output_file
 from comodo.config import SPLITS, load
 from comodo.errors import CommandError, DamageError
+from comodo.storage import regular
 from comodo.storage.files import atomic, locked, strict_json, write_json
 from comodo.text import printable
 
@@ -186,7 +187,7 @@ def _config_text(config: Mapping[str, Any], flags: Sequence[str], shown: str) ->
 
 def _is_config(path: Path) -> bool:
     """Whether a file is a config that `run_experiment` wrote."""
-    with path.open("rb") as file:
+    with regular.open_regular(path) as file:
         return file.readline(len(HEADING)) == HEADING.encode()
 
 
@@ -241,7 +242,7 @@ def add_result(
 def _read_results(path: Path) -> dict[str, list[Any]]:
     """The entries of a result file by category; none where there is no file. Raises `CommandError`."""
     try:
-        content = strict_json(path.read_text()) if path.exists() else {}
+        content = strict_json(regular.read_text(path)) if path.exists() else {}
     except (ValueError, RecursionError):
         content = None
     except OSError as error:

@@ -17,6 +17,7 @@ from comodo.embeddings.ranking import top_k
 from comodo.errors import DamageError
 from comodo.evaluate.metrics import hits_by_recording
 from comodo.storage.files import write_json
+from comodo.storage.regular import read_bytes
 
 SCORINGS: Final = {"anchors": {*ANCHOR_RULES}, "head": {"head"}, "svm": {"decision", "platt"}}
 """How each protocol ranks classes."""
@@ -153,9 +154,11 @@ def read_scores(path: Path, protocol: str | None = None) -> Scores:
         DamageError: it holds something else, or was edited.
     """
     try:
-        scores = Scores.model_validate_json(path.read_bytes())
+        scores = Scores.model_validate_json(read_bytes(path))
     except ValidationError as error:
         raise DamageError(path, error.errors()[0]["msg"]) from None
+    except OSError as error:
+        raise DamageError(path, error.strerror) from None
     if protocol is not None and not {result.scoring for result in scores.results} <= SCORINGS[protocol]:
         raise DamageError(path, f"its scores are not of protocol {protocol}")
     if scores.checksum is not None and scores.checksum != scores.content():

@@ -19,6 +19,7 @@ from torch.nn.modules.module import (
 
 from comodo.errors import ModelError
 from comodo.storage.files import strict_json
+from comodo.storage.regular import read_bytes
 from comodo.text import first_line
 
 T = TypeVar("T", dict[str, Any], list[Any])
@@ -51,7 +52,7 @@ def read_json(path: Path, kind: type[T], largest: float = math.inf) -> T:
     try:
         if (size := path.stat().st_size) > MOST_JSON:
             raise ModelError(f"{path} has {size} bytes, too much for a config")
-        value = strict_json(path.read_bytes())
+        value = strict_json(read_bytes(path))
         wrong = _first_wrong(value, largest)
     except (ValueError, RecursionError) as error:
         if isinstance(error, ModelError):

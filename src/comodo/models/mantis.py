@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -21,6 +20,7 @@ from comodo.models.base import (
     refuse_padding,
     stretch,
 )
+from comodo.models.checkpoints import read_json
 from comodo.models.mantis_forward import class_token, patch_tokens
 
 TOKENS = ("cls_token", "mean_token", "combined")
@@ -108,7 +108,7 @@ class MantisStudent(Student):
     def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
         """Load one by the `from_pretrained` of a model, which gives the loaded one some settings of its own."""
         network = cls.network()
-        stored = json.loads(fetch(folder, "config.json", revision).read_text())
+        stored = read_json(fetch(folder, "config.json", revision), dict)
         config = {key: value for key, value in stored.items() if key in keywords(network)}
         template = network(**{**config, "device": "cpu"})
         model = template.from_pretrained(folder, revision=revision, device="cpu")

@@ -23,6 +23,7 @@ from pydantic import BaseModel, Field, ValidationError
 from comodo.config import ModelSettings, StudentSettings, TeacherSettings, VideoSettings, model_name
 from comodo.errors import DataError
 from comodo.jobs.devices import use_device
+from comodo.storage.regular import read_bytes
 from comodo.text import first_line
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ def read_rates(path: Path) -> Rates:
         ValueError: when the file holds something else.
     """
     try:
-        return Rates.model_validate_json(path.read_bytes())
+        return Rates.model_validate_json(read_bytes(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from None
     except ValidationError as error:

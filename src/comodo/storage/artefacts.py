@@ -20,6 +20,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, TypeVar
 from comodo.errors import ComodoError, DamageError, ModelError
 from comodo.storage.files import atomic
 from comodo.storage.hdf5 import checked_hdf5, damage_of
+from comodo.storage.regular import check_regular, open_regular, read_bytes, read_text
 from comodo.text import first_line
 
 if TYPE_CHECKING:
@@ -48,10 +49,8 @@ def read_table(path: Path | str) -> pd.DataFrame:
     """Read a parquet table; raises `DamageError`."""
     import pandas as pd
 
-    if Path(path).is_dir():  # pandas would read the tables in it
-        raise DamageError(Path(path), "a folder, not a table")
-
     try:
+        check_regular(Path(path))  # of a folder pandas would read the tables in it
         return pd.read_parquet(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise
@@ -145,8 +144,8 @@ def write_texts(group: h5py.Group, name: str, texts: Iterable[str]) -> None:
 def read_json(path: Path) -> Any:
     """Read a JSON artefact; raises `DamageError` where it is none."""
     try:
-        return json.loads(path.read_bytes())
-    except ValueError as error:
+        return json.loads(read_bytes(path))
+    except (OSError, ValueError) as error:
         raise DamageError(path, error) from None
 
 
@@ -181,7 +180,7 @@ def _listed(sums: Path) -> dict[str, str]:
         if sums.stat().st_size > MOST_SUMS:
             raise ValueError(f"too much for a list of digests: {sums.stat().st_size} bytes")
         listed = {}
-        for line in sums.read_text("utf-8").splitlines():
+        for line in read_text(sums, "utf-8").splitlines():
             if not (found := SUM.fullmatch(line)) or ".." in Path(found[2]).parts:
                 raise ValueError(f"no digest of a file of the folder: {line[:100]!r}")
             listed[found[2].removeprefix("./")] = found[1].lower()
@@ -239,5 +238,5 @@ def _identity(folder: Path) -> tuple[int, int, int] | None:
 
 def file_digest(file: Path) -> str:
     """SHA-256 of a file's content, in hexadecimal digits."""
-    with file.open("rb") as stream:
+    with open_regular(file) as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

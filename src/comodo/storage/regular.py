@@ -30,6 +30,18 @@ def open_text(path: Path, encoding: str = "utf-8-sig", newline: str | None = Non
     return io.TextIOWrapper(open_regular(path), encoding=encoding, newline=newline)
 
 
+def read_bytes(path: Path) -> bytes:
+    """Read a regular file; raises `OSError` for anything else."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+def read_text(path: Path, encoding: str = "utf-8-sig") -> str:
+    """Read a regular file as text, with or without a byte order mark; raises `OSError` for anything else."""
+    with open_text(path, encoding) as file:
+        return file.read()
+
+
 def check_regular(path: Path) -> None:
     """Raise `OSError` where `path` is no regular file that can be opened, before a library that opens it itself."""
     open_regular(path).close()

@@ -27,6 +27,7 @@ from comodo.models.baselines.dlinear import DLinear
 from comodo.models.baselines.informer import Informer
 from comodo.models.baselines.minirocket import MiniRocket
 from comodo.models.baselines.timesnet import TimesNet
+from comodo.models.checkpoints import read_json
 
 
 class BaselineStudent(Student):
@@ -89,7 +90,7 @@ class BaselineStudent(Student):
     @classmethod
     def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
         """Load what `save` wrote."""
-        student = cls.sketch(json.loads(fetch(folder, "config.json", revision).read_text()), options)
+        student = cls.sketch(read_json(fetch(folder, "config.json", revision), dict), options)
         student.model.load_state_dict(load_file(fetch(folder, "model.safetensors", revision)), strict=False)
         return student
 
