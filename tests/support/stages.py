@@ -149,7 +149,7 @@ def _distill(sample: Sample, root: Path) -> None:
     sample.text("files", sorted(path.name for path in (root / RUN / "student").iterdir()))
     sample.text("history", [sorted(row) for row in history])
     about = json.loads((root / RUN / "student/comodo.json").read_text())
-    sample.text("comodo.json", about | {"packages": "of this environment"})
+    sample.text("comodo.json", about | {"packages": "of this environment", "history": "of this machine"})
     sample.array("loss", [row["loss"] for row in history], 1e-3)
 
 

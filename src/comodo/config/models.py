@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, TypeVar
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -60,6 +62,9 @@ def _usual(settings: Settings, keys: set[str]) -> Settings:
     return settings.model_copy(update={key: type(settings).model_fields[key].default for key in keys})
 
 
+FRAMES: Final = {"videomae": 16, "timesformer": 8}  # of the architectures' default configs
+
+
 class TeacherSettings(ModelSettings):
     """A frozen video or image model, or its embeddings made elsewhere."""
 
@@ -96,6 +101,12 @@ class TeacherSettings(ModelSettings):
         """Return the settings of how embeddings are computed, which do not change them (but for rounding)."""
         return self.model_dump(mode="json", include={"batch_size", "compile"})
 
+    def made_by(self) -> str:
+        """Return a digest of the settings of fresh weights and their pretraining: a made teacher carries it."""
+        keys = {"architecture", "architecture_config", "seed", "pretraining"}
+        text = json.dumps(self.model_dump(mode="json", include=keys), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
     def embedding_settings(self) -> dict[str, Any]:
         """Return the settings that embeddings depend on, as plain values.
 
@@ -104,6 +115,9 @@ class TeacherSettings(ModelSettings):
         among the params, and another text of the params would encode everything again.
         """
         without_effect = {"batch_size", "compile", "seed" if self.checkpoint is not None else "revision"}
+        own_frames = self.architecture_config.get("num_frames", FRAMES.get(self.architecture or ""))
+        if self.architecture is not None and self.n_frames == own_frames:
+            without_effect.add("n_frames")
         return _usual(self, without_effect).model_dump(mode="json", exclude={"pretraining"})
 
     @model_validator(mode="after")

@@ -72,6 +72,21 @@ class Config(Block):
         return {**raw, "experiments": expanded}
 
     @model_validator(mode="after")
+    def _names_differ(self) -> Config:
+        for seed in self.seeds:
+            if seed < 0 or self.seeds.count(seed) > 1:
+                raise ValueError(f"seeds: {list(self.seeds)}: give different numbers from 0")
+        for block in ("datasets", "teachers", "experiments"):
+            seen: dict[str, str] = {}
+            for name in getattr(self, block):
+                other = seen.setdefault(name.casefold(), name)
+                if other != name:
+                    raise ValueError(
+                        f"{block}: {other!r} and {name!r} would share a folder where a disk ignores case: rename one"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _names_exist(self) -> Config:
         faults = []
         for name, experiment in self.experiments.items():

@@ -16,6 +16,7 @@ from comodo.clips.imu_windows import ImuWindows
 from comodo.clips.tables import pairs_of
 from comodo.config import ExperimentSettings, StudentSettings, trained_by
 from comodo.distill.fit import fit_student
+from comodo.distill.history import history_digest
 from comodo.distill.loop import Run, train_distillation
 from comodo.distill.validation import Validation
 from comodo.embeddings.store import clips_digest, open_store
@@ -89,6 +90,7 @@ def distill(
     about = {
         "objective": settings.objective_name,
         "trained_by": trained_by(settings, student_settings, seed),
+        "history": history_digest(rows),
         "packages": ", ".join(f"{name} {number}" for name, number in package_versions().items()),
     }
     save_distilled(folder, student, lesson.heads, lesson.classes, **about)

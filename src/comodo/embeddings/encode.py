@@ -183,8 +183,11 @@ def start_teacher(settings: TeacherSettings, made: Path | None, device: str) -> 
         from comodo.models.by_class import ClassTeacher
 
         return ClassTeacher(settings.class_path, settings.class_kwargs, device, settings.precision)
+    from comodo.models.teacher_files import check_made
     from comodo.models.teachers import load_teacher
 
+    if made is not None:
+        check_made(made, settings.made_by())
     return load_teacher(
         made or settings.checkpoint or "", settings.revision, device, settings.n_frames, settings.precision
     )

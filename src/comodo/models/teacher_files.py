@@ -7,11 +7,13 @@ import math
 from pathlib import Path
 from typing import Any
 
-from comodo.errors import ModelError
+from comodo.errors import DamageError, ModelError
 from comodo.models.checkpoints import read_json
 from comodo.storage.artefacts import file_digest
+from comodo.storage.regular import read_text
 from comodo.text import first_line
 
+MADE_FILE = "made_by.txt"  # what the workflow adds to a teacher of its own; no part of `folder_digest`
 LARGEST_SIDE = 4096  # pixels
 MOST_POSITIONS = 1 << 26  # numbers that say where tokens are: of V-JEPA 2, giant, with 64 frames, 26 million
 USUAL = {"do_rescale": True, "rescale_factor": 1 / 255, "do_normalize": True, "do_flip_channel_order": False}
@@ -44,6 +46,22 @@ def read_preprocessor(name: str, revision: str | None) -> dict[str, Any]:
     raise ModelError(
         f"teacher {name!r}: preprocessor_config.json with image_mean and image_std is needed: {reasons[0]}"
     )
+
+
+def check_made(folder: Path, made_by: str) -> None:
+    """Refuse a teacher that the workflow made by other settings; one of an older version says nothing.
+
+    Args:
+        folder: of the teacher.
+        made_by: `TeacherSettings.made_by` of the config.
+
+    Raises:
+        DamageError: it names the folder.
+    """
+    if not (folder / MADE_FILE).is_file():
+        return
+    if read_text(folder / MADE_FILE).strip() != made_by:
+        raise DamageError(folder, "the teacher in it was made by other settings: exchanged?")
 
 
 def processed_size(name: str, processor: dict[str, Any]) -> Any:

@@ -11,7 +11,7 @@ import pandas as pd
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 
-from comodo.storage.artefacts import read_json
+from comodo.distill.history import read_history
 
 mpl.use("Agg")
 
@@ -26,7 +26,7 @@ def plot_training(histories: Mapping[str, str], target: Path) -> None:
     figure, (loss, zero_shot) = plt.subplots(1, 2, figsize=(14, 4.5), layout="constrained")
     colours: dict[str, Any] = {}
     for path, name in histories.items():
-        epochs = pd.DataFrame(read_json(Path(path)))
+        epochs = pd.DataFrame(read_history(Path(path)))
         label = None if name in colours else name
         style: dict[str, Any] = {"label": label, "color": colours.setdefault(name, _colour(len(colours)))}
         shown = next((key for key in ("zero_shot_mean", "head") if key in epochs), None)

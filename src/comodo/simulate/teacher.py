@@ -17,6 +17,7 @@ from comodo.clips.windows import frame_indices
 from comodo.config import SimulateSettings, TeacherSettings
 from comodo.errors import ConfigError
 from comodo.jobs.log import end_with
+from comodo.models.teacher_files import MADE_FILE
 from comodo.simulate.dataset import Take, film, stage, takes
 from comodo.storage.artefacts import write_sums
 from comodo.storage.files import atomic
@@ -61,6 +62,7 @@ def pretrain_teacher(settings: TeacherSettings, folder: Path, fps: float = 10.0,
     with atomic(folder) as temporary:
         model.save_pretrained(temporary)
         _processor(side).save_pretrained(temporary)
+        (temporary / MADE_FILE).write_text(settings.made_by() + "\n")
         write_sums(temporary)
 
 

@@ -140,6 +140,20 @@ def test_fault_is_one_line_that_names_the_key(name: str, raw: dict[str, Any]) ->
     assert len(str(caught.value).splitlines()) == 1
 
 
+@pytest.mark.parametrize("seeds", [[-1], [1, 1], [1, -2]])
+def test_seeds_are_different_numbers_from_0(raw: dict[str, Any], seeds: list[int]) -> None:
+    with pytest.raises(ConfigError, match=r"seeds: \[.*\]: give different numbers from 0"):
+        load({**raw, "seeds": seeds})
+
+
+@pytest.mark.parametrize("block", ["datasets", "teachers", "experiments"])
+def test_names_that_would_share_a_folder(raw: dict[str, Any], block: str) -> None:
+    (name, settings) = next(iter(raw[block].items()))
+    raw[block][name.upper()] = settings
+    with pytest.raises(ConfigError, match=f"{block}: '{name}' and '{name.upper()}' would share a folder"):
+        load(raw)
+
+
 def test_missing_blocks_are_named(raw: dict[str, Any]) -> None:
     del raw["datasets"], raw["students"]
     with pytest.raises(ConfigError, match=r"datasets: missing\nstudents: missing"):

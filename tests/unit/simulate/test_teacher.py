@@ -9,6 +9,9 @@ from numpy.testing import assert_array_equal
 
 from comodo.clips.windows import frame_indices
 from comodo.config import PretrainingSettings, SimulateSettings, TeacherSettings
+from comodo.embeddings.encode import start_teacher
+from comodo.errors import DamageError
+from comodo.models.teacher_files import folder_digest
 from comodo.models.teachers import load_teacher
 from comodo.simulate.teacher import STREAM, _fresh, _train, pretrain_teacher, render_clips
 from tests.support.world import simulate_recordings
@@ -45,7 +48,7 @@ def test_fresh_weights_load_and_follow_the_seed(architecture: str, tmp_path: Pat
     torch.manual_seed(1)
     for name, seed in (("a", 3), ("b", 3), ("c", 4)):
         pretrain_teacher(settings.model_copy(update={"seed": seed}), tmp_path / name)
-    expected = {"config.json", "model.safetensors", "preprocessor_config.json", "SHA256SUMS"}
+    expected = {"config.json", "model.safetensors", "preprocessor_config.json", "SHA256SUMS", "made_by.txt"}
     assert set(content(tmp_path / "a")) == expected
     assert content(tmp_path / "a") == content(tmp_path / "b")
     assert content(tmp_path / "a") != content(tmp_path / "c")
@@ -55,6 +58,25 @@ def test_fresh_weights_load_and_follow_the_seed(architecture: str, tmp_path: Pat
     state = torch.random.get_rng_state()
     pretrain_teacher(settings, tmp_path / "d")
     assert torch.equal(torch.random.get_rng_state(), state)  # the caller's random numbers are its own
+
+
+def test_a_made_teacher_of_other_settings_is_refused(tmp_path: Path) -> None:
+    one, other = VIDEOMAE, VIDEOMAE.model_copy(update={"seed": 7})
+    pretrain_teacher(one, tmp_path / "one")
+    pretrain_teacher(other, tmp_path / "other")
+    assert start_teacher(one.model_copy(update={"batch_size": 2}), tmp_path / "one", "cpu").dim == 32
+    with pytest.raises(DamageError, match=r"other is damaged .*the teacher in it was made by other settings"):
+        start_teacher(one, tmp_path / "other", "cpu")
+    for name in ("made_by.txt", "SHA256SUMS"):  # as version 0.1 made teachers
+        (tmp_path / "other" / name).unlink()
+    start_teacher(one, tmp_path / "other", "cpu")
+
+
+def test_a_digest_does_not_depend_on_what_says_how_it_was_made(tmp_path: Path) -> None:
+    pretrain_teacher(VIDEOMAE, tmp_path / "a")
+    before = folder_digest(tmp_path / "a")
+    (tmp_path / "a/made_by.txt").unlink()
+    assert folder_digest(tmp_path / "a") == before
 
 
 @pytest.mark.slow

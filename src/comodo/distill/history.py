@@ -1,0 +1,36 @@
+"""The history of a training: one row per epoch, beside the student that it is of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from comodo.errors import DamageError
+from comodo.models.distilled import saved_about
+from comodo.models.students import OWN_FILE
+from comodo.storage.artefacts import read_json
+
+
+def history_digest(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a digest of a history but for its durations, which differ each time: the student carries it."""
+    lasting = [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
+    return hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def read_history(path: Path) -> list[dict[str, Any]]:
+    """Read a history, and compare it with the student beside it, where that carries its digest.
+
+    Raises:
+        DamageError: it holds something else, was edited, or is of another student.
+    """
+    rows = read_json(path)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) and "epoch" in row for row in rows):
+        raise DamageError(path, "it holds no rows of epochs")
+    student = path.parent / "student"
+    expected = saved_about(student, "history") if (student / OWN_FILE).is_file() else None
+    if expected is not None and expected != history_digest(rows):
+        raise DamageError(path, f"it is not the history of {student}: exchanged or edited")
+    return rows
