@@ -143,3 +143,21 @@ def test_killed_run_leaves_nothing_half_written_and_goes_on(finished: Project, t
         assert (tmp_path / name).read_bytes() == (finished.folder / name).read_bytes()
     weights = "results/experiments/comodo/seed42/student/model.safetensors"
     assert (tmp_path / weights).read_bytes() == (finished.folder / weights).read_bytes()
+
+
+def test_a_dry_run_in_a_read_only_folder_is_one_line(tmp_path: Path) -> None:
+    """A real read-only disk, as permissions do not bind root."""
+    mounted = ["mount", "-t", "tmpfs", "-o", "ro,size=1m", "none", str(tmp_path)]
+    if subprocess.run(mounted, capture_output=True, check=False).returncode:
+        pytest.skip("mounting a disk needs root")
+    try:
+        command = [SNAKEMAKE, "--snakefile", str(ROOT / "Snakefile"), "--cores", "1", "--dry-run"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+    assert done.returncode == 1
+    told = done.stdout + done.stderr
+    assert (
+        f"{tmp_path}/.snakemake cannot be written (Read-only file system): make its folder writable" in told
+    )
+    assert "Traceback" not in told

@@ -3,7 +3,7 @@ import re
 from pathlib import Path
 
 from comodo.config import SPLITS, load
-from comodo.errors import ClassPathError, ConfigError, LayoutError, QualityError
+from comodo.errors import ClassPathError, ConfigError, LayoutError, QualityError, WriteError
 from comodo.jobs.class_paths import class_digest
 from comodo.jobs.versions import VERSIONS
 from comodo.recordings.accepted import check_accepted
@@ -12,6 +12,12 @@ from comodo.recordings.raw_files import folder_state, imu_state, labelled_state,
 from comodo.report.published import TABLE as PUBLISHED_FIGURES
 from comodo.report.published import candidates
 from comodo.report.runs import evaluated_runs
+from comodo.storage.files import check_working_folder
+
+try:
+    check_working_folder(Path.cwd())
+except WriteError as error:
+    raise WorkflowError(str(error))
 
 try:
     CONFIG = load(config)

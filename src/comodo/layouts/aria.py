@@ -33,7 +33,7 @@ def read_vrs(path: Path) -> tuple[NDArray[np.float64], float | None]:
         raise ImuError("imu_missing_file", f"{path} does not exist") from None
     except (OSError, ValueError) as error:
         raise ImuError("imu_unreadable", f"{path} cannot be read: {error}") from None
-    require_reader("pyvrs", "--no-deps vrs==1.2.2", "Aria recordings (.vrs)")
+    require_reader("pyvrs", "--no-deps vrs==1.2.2", path, "an Aria recording")
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder, "imu.npz")
         # -P: this folder is no place to import from

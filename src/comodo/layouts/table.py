@@ -213,7 +213,7 @@ def _read_camera(path: Path) -> ImuSamples:
         raise ImuError("imu_unreadable", f"{path} cannot be read: {error}") from None
     if claim:
         raise ImuError("imu_unreadable", f"{path} is no video that can be read: {claim}")
-    require_reader("telemetry_parser", "telemetry-parser==0.3.0", "the IMU of camera files")
+    require_reader("telemetry_parser", "telemetry-parser==0.3.0", path, "the IMU of a camera file")
     import telemetry_parser
 
     try:

@@ -186,6 +186,15 @@ def _remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
+def check_working_folder(folder: Path) -> None:
+    """Raise `WriteError` where Snakemake cannot keep its notes in a working folder; a dry run needs them as well."""
+    notes = folder / ".snakemake"
+    place = notes if notes.is_dir() else folder
+    if not os.access(place, os.W_OK | os.X_OK):
+        read_only = os.statvfs(place).f_flag & os.ST_RDONLY
+        raise WriteError(notes, errno.EROFS if read_only else errno.EACCES)
+
+
 def write_json(content: Any, path: Path) -> None:
     """Write indented JSON whole or not at all; NaN is refused."""
     with atomic(path) as partial:
