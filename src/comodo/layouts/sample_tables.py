@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import BinaryIO, Final
 
 CONTAINERS: Final = {b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl", b"moof", b"traf"}
+BLOCK: Final = 512  # bytes, the unit of `st_blocks`
 USUAL_EDITS: Final = 4  # each edit may repeat the whole index
 MOST_BOXES: Final = 1 << 21  # a day of fragments of a second has half of them
 
@@ -42,9 +43,11 @@ def find_overclaim(file: BinaryIO) -> str:
     """Say which claim of an mp4's sample tables its size cannot hold; "" where there is none or it is no mp4.
 
     A sample takes a byte or more, so that there are no more samples than bytes. That leaves alone what was cut short.
-    The position in `file` moves.
+    The holes of a sparse file are no bytes. The position in `file` moves.
     """
-    size = os.fstat(file.fileno()).st_size
+    about = os.fstat(file.fileno())
+    size = about.st_size
+    held = min(size, BLOCK * about.st_blocks or size)  # some network disks count no blocks
     fragments = _Track()
     tracks = [fragments]
     parts = [(0, size, fragments)]
@@ -64,7 +67,7 @@ def find_overclaim(file: BinaryIO) -> str:
             else:
                 _read(file, kind, start, stop, track)
     claimed = sum(track.claimed() for track in tracks)
-    return f"its tables claim {claimed} samples in {size} bytes" if claimed > size else ""
+    return f"its tables claim {claimed} samples in {held} bytes" if claimed > held else ""
 
 
 def _boxes(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[bytes, int, int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -23,11 +24,12 @@ from tests.support.mp4 import (
 from tests.support.writers import write_sound, write_video
 from tests.unit.test_memory_bombs import FIRST_WIDTH, refused
 
-BOMBS: dict[str, Callable[[Path], None]] = {
+BOMBS: dict[str, Callable[[Path], object]] = {
     "sizes": lambda p: write_claims(p, stsz=sizes(MANY)),
     "sizes, times, chunks": lambda p: write_claims(
         p, stsz=sizes(MANY), stts=times(MANY), stsc=in_chunks(MANY)
     ),
+    "sparse": lambda p: (write_claims(p, stsz=sizes(MANY)), os.truncate(p, 1 << 40)),
     "edits": lambda p: write_edits(p, 5000, 4000),
     "fragment": lambda p: write_fragment(p, MANY),
     "sound": lambda p: write_sound_chunks(p, 1_000_000_000),
