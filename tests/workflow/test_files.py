@@ -24,7 +24,7 @@ def sections() -> dict[str, list[set[str]]]:
     """The first columns of the tables of each file of the page, without rows of other objectives."""
     text = (ROOT / PAGE).read_text().replace("&lt;", "<").replace("&gt;", ">")
     found = {}
-    for title, body in re.findall(r"^### (.*?)\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL):
+    for title, body in re.findall(r"^Path: `(.*?)`\n(.*?)(?=^##|\Z)", text, re.MULTILINE | re.DOTALL):
         tables = re.split(r"\n\n(?!\|)", body)
         rows = [re.findall(r"^\| `([^`]+)` \|(?!.*supervised only)", table, re.MULTILINE) for table in tables]
         found[title] = [set(names) for names in rows if names]
@@ -93,8 +93,8 @@ def test_histories_and_scores(finished: Project) -> None:
 
 def test_every_file_of_a_run_is_on_the_page(finished: Project) -> None:
     text = (ROOT / PAGE).read_text().replace("&lt;", "<").replace("&gt;", ">")
-    named = re.findall(r"^### (results/\S+)$|`((?:results/|\w+[\w-]*\.)[^`]*)`", text, re.MULTILINE)
-    patterns = [re.sub(r"<\w+>", "*", first or second) for first, second in named]
+    named = re.findall(r"`((?:results/|\w+[\w-]*\.)[^`]*)`", text)
+    patterns = [re.sub(r"<\w+>", "*", name) for name in named]
     beside = {Path(pattern).name for pattern in patterns if "/" not in pattern}
     patterns += [pattern + "*" for pattern in patterns if pattern.endswith("/")]
     for path in (finished.folder / "results").rglob("*"):
