@@ -1,4 +1,4 @@
-# COMODO: raw video and IMU in, an evaluated IMU encoder out. Stage by stage, the files below tell how.
+# COMODO: raw video and IMU in, an evaluated IMU encoder out. The rule files below are the stages in order.
 #
 #   simulate | raw data → index → extract_clips, preprocess_imu → pair_clips → encode_video → select_anchors
 #                                                             → distill → extract_features → evaluate → report

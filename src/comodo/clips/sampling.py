@@ -16,7 +16,7 @@ Indices = NDArray[np.int64]
 def draw_labels(clips: Sequence[str], labels: Sequence[str], per_class: int, seed: int) -> NDArray[np.int64]:
     """Rows of `per_class` windows of every class, drawn by a hash of seed and clip id.
 
-    The draw depends on nothing else, so every experiment on a dataset sees the same labels in any row order.
+    The draw depends on nothing else, so every experiment on a dataset gets the same labels in any row order.
     """
     order = np.argsort(
         [hashlib.sha256(f"{seed}:{clip}".encode()).hexdigest() for clip in clips], kind="stable"

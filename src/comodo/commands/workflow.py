@@ -74,7 +74,7 @@ def dataset_settings(folder: str, kind: str | None) -> dict[str, Any]:
 
     Args:
         folder: what `--dataset_path` names.
-        kind: ego4d, egoexo4d or uestc; none: the folder's name tells.
+        kind: ego4d, egoexo4d or uestc; None: from the folder's name.
 
     Raises:
         ValueError: no such folder, another kind of dataset, or no split files.
@@ -192,7 +192,7 @@ def _is_config(path: Path) -> bool:
 
 
 def run_to_the_end(command: Sequence[str]) -> int:
-    """Run a command with its output shown. Ctrl-C reaches it by itself, SIGTERM is passed on: it then ends in order."""
+    """Run a command with its output shown. It gets Ctrl-C directly and SIGTERM from here, and then ends in order."""
     if threading.current_thread() is not threading.main_thread():  # only the main thread may handle signals
         return subprocess.run(command, check=False).returncode
     with subprocess.Popen(command) as process:

@@ -60,7 +60,7 @@ class Config(Block):
         for settings in expanded.values():
             baseline = settings.get("baseline")
             if isinstance(baseline, str) and baseline in points and baseline not in expanded:
-                # the baseline is a sweep, too: the one point of it that shares this point's values
+                # the baseline is also a sweep: the one point of it that shares this point's values
                 keys = SWEPT & raw["experiments"][baseline].keys()
                 near = [
                     point

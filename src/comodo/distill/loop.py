@@ -44,7 +44,7 @@ class Run:
         on_step: called after each step with (step from 0, loss, learning rate).
         state_dir: folder of the resumable state; a run that finds its own state there goes on from it.
         state_every_steps: steps between two states; each epoch's end writes one as well.
-        made_from: names and digests of what only the caller knows (say, the clip table); a state made from anything
+        made_from: names and digests of inputs of the caller (say, the clip table); a state made from anything
             else is not resumed.
         progress: show a progress bar.
     """

@@ -1,4 +1,4 @@
-"""Which clips each step sees, and at which learning rate."""
+"""The clips and the learning rate of each step."""
 
 from __future__ import annotations
 

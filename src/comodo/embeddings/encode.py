@@ -36,7 +36,7 @@ RUN = 12  # clips read with one opening of their video
 
 
 def is_mirrored(clip: Any, flip: float) -> bool:
-    """Whether the teacher sees a clip mirrored: the share `flip` of the train clips, by a hash of the clip id."""
+    """Whether a clip is mirrored for the teacher: the share `flip` of the train clips, by a hash of the clip id."""
     digest = hashlib.sha256(f"flip {clip.clip}".encode()).digest()
     return bool(clip.split == "train" and int.from_bytes(digest[:8], "big") < flip * 2**64)
 

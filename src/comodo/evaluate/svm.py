@@ -160,7 +160,7 @@ def evaluate_svm(
     Args:
         train: features (N, D), labels, clip ids.
         test: features (M, D), labels, recordings.
-        labels_per_class: "all", or how many labelled windows of each class the SVM sees.
+        labels_per_class: "all", or how many labelled windows of each class the SVM is fitted on.
         draws: where labels are few, the mean over that many draws (seeds 0 … draws-1).
         max_windows: see `fit_svm`.
         threads: see `fit_svm`.

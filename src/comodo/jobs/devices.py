@@ -27,7 +27,7 @@ _held: dict[str, int] = {}
 
 
 def use_device(threads: int) -> str:
-    """The device of this job: the first free GPU among the visible ones ("cuda:0", …), "cpu" where there is none.
+    """The device of this job: the first free GPU among the visible ones ("cuda:0", …), "cpu" without a GPU.
 
     A GPU is this process's until it ends: other jobs on the machine take other ones, or wait. CUDA_VISIBLE_DEVICES is
     honoured, and what Slurm gave to a job is the job's: a single visible GPU of a Slurm job is taken without asking.
@@ -118,7 +118,7 @@ def _open(folder: Path, name: str) -> int:
     try:
         try:
             folder.mkdir()
-            folder.chmod(0o1777)  # as /tmp itself: anyone may add, none may remove what others made
+            folder.chmod(0o1777)  # as /tmp itself: all may add, none may remove files of others
         except FileExistsError:
             if not stat.S_ISDIR(folder.lstat().st_mode):
                 raise

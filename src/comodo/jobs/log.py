@@ -47,7 +47,7 @@ class _Tee:
 
 
 def optional_path(given: str | Sequence[str]) -> Path | None:
-    """The path of an optional input, which Snakemake gives as a text, or as an empty list where there is none."""
+    """The path of an optional input, which Snakemake gives as a text, or as an empty list without one."""
     return Path(given) if isinstance(given, str) else next(map(Path, given), None)
 
 
@@ -75,7 +75,7 @@ def job_log(path: str) -> Iterator[logging.Logger]:
     """
     terminal, answers = sys.stderr, os.dup(0)
     with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)  # a library that asks on the terminal gets no answer
+        os.dup2(nothing.fileno(), 0)  # a library that prompts on the terminal gets no answer
     ended = threading.Event()
     signal.signal(END, signal.default_int_handler)
     threading.Thread(target=_end_with, args=(os.getppid(), ended), daemon=True).start()

@@ -1,6 +1,6 @@
 """A number per stage; raise it when the stage's output changes.
 
-Snakemake sees a changed script but not a changed package, so each rule passes its number as a param: artefacts
+Snakemake notices a changed script but not a changed package, so each rule passes its number as a param: artefacts
 of an older number are made again. They stand here, not in the stages' modules, so that parsing the workflow
 imports nothing heavy.
 """

@@ -1,7 +1,7 @@
 """Ego-Exo4D: `takes/<take>/` with the video and the IMU of Aria glasses, and split files `take<TAB>label`.
 
 The video is `frame_aligned_videos/downscaled/448/<camera>_214-1.mp4`, the IMU `<camera>_noimagestreams.vrs`;
-`takes.json` tells which camera a take has. https://docs.ego-exo4d-data.org/data/takes/
+`takes.json` lists the camera of each take. https://docs.ego-exo4d-data.org/data/takes/
 
 The IMU bears the clock of the glasses. On it, the time of the video's first frame is in
 `captures/<capture>/timesync.csv`; where that is missing, the first record of the RGB stream gives it, and where there

@@ -49,7 +49,7 @@ def clock_files(recording: Recording) -> list[Path]:
 def read_processed_imu(path: Path) -> ImuSamples:
     """Read a processed array and its times. Raises `ImuError`.
 
-    The published scripts wrote milliseconds for one dataset and nanoseconds for another: the step, 5 ms, tells which.
+    The published scripts wrote milliseconds for one dataset and nanoseconds for another: the step, 5 ms, shows which.
     """
     import numpy as np
 

@@ -40,7 +40,7 @@ class _Track:
 
 
 def find_overclaim(file: BinaryIO) -> str:
-    """Say which claim of an mp4's sample tables its size cannot hold; "" where there is none or it is no mp4.
+    """Say which claim of an mp4's sample tables its size cannot hold; "" for no such claim, and for other formats.
 
     A sample takes a byte or more, so that there are no more samples than bytes. That leaves alone what was cut short.
     The holes of a sparse file are no bytes. The position in `file` moves.

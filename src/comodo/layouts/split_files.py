@@ -165,7 +165,7 @@ def read_text(path: Path, key: str, largest: float = math.inf) -> str:
 
 
 def check_root(settings: DatasetSettings, key: str) -> Path:
-    """Return the folder of raw data. Raises `LayoutError` where there is none."""
+    """Return the folder of raw data. Raises `LayoutError` for no folder."""
     root = Path(settings.root)
     if not os.path.isdir(root):
         raise LayoutError(f"{root} is not a folder: unpack the raw data there or correct config key {key}")

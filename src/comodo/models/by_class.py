@@ -82,7 +82,7 @@ class ClassStudent(Student):
 
     @classmethod
     def sketch(cls, config: Mapping[str, Any], options: StudentOptions) -> object:
-        """Make nothing: `pretrained` knows the folder, which the class must not come from."""
+        """Make nothing: `pretrained` has the folder, which the class must not come from."""
         return None
 
     @classmethod

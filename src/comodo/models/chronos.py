@@ -15,7 +15,7 @@ from comodo.models.base import Student, StudentOptions, check_keys, keywords, pa
 
 
 class ChronosBoltStudent(Student):
-    """Chronos-Bolt (Ansari et al. 2024): each channel standardised by itself, patches of 16 samples, a T5 encoder.
+    """Chronos-Bolt (Ansari et al. 2024): each channel standardised separately, patches of 16 samples, a T5 encoder.
 
     A channel's embedding is the mean of the encoder's output over the patches that hold samples, without the [REG]
     token. Of windows longer than the model's `context_length` the last samples count, as in the package. The decoder

@@ -1,7 +1,7 @@
 """Families of teachers: how a clip becomes one embedding.
 
 A video model is of one of the `FAMILIES`; a new one is one entry: its class, and how a clip becomes one embedding.
-Any other model that takes images sees each frame by itself, and the embedding is the mean over the frames.
+Any other model that takes images embeds each frame separately, and the embedding is the mean over the frames.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class Family(NamedTuple):
     Attributes:
         model: its class in `transformers`.
         embed: (model, pixels (B, T, 3, S, S)) → embeddings (B, D).
-        frames: key of its config that says T; None: each frame is seen by itself, so any T will do.
+        frames: key of its config that says T; None: each frame is embedded separately, so T is free.
         step: key of its config that other T must be multiples of; None: T is fixed.
         size: key of its config that says S; None: the preprocessor file says it.
     """

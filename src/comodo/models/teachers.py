@@ -27,7 +27,7 @@ from comodo.storage.artefacts import check_sums, read_whole
 from comodo.text import first_line
 
 MOST_FRAMES = 1024
-IMAGE_FRAMES = 8  # frames per clip that an image model sees, where nothing else is asked for
+IMAGE_FRAMES = 8  # frames per clip of an image model, by default
 
 
 class Teacher:

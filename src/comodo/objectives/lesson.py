@@ -50,7 +50,7 @@ class Lesson:
     Attributes:
         targets: of the n train windows: a tensor (n, d) or (n,), or an object that reads them batch by batch.
         heads: what turns embeddings into the output that the loss compares, by role (`comodo.models.distilled.HEADS`).
-        trained: role of the head that learns with the student; "" where there is none.
+        trained: role of the head that learns with the student; "" without one.
         loss: (output of that head (B, d), targets (B, …)) → scalar; None: nothing is trained.
         train: the n train windows, rows of the table of windows.
         withheld: train windows that take no part in epoch 0: those whose embeddings fill the queue.

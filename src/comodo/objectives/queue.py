@@ -67,8 +67,8 @@ def initial_queue_indices(n: int, size: int, seed: int = 16349) -> NDArray[np.in
     """
     if size > n:
         raise TrainingError(
-            f"queue_size is {size}, but there are only {n} train clips: lower queue_size (training needs clips "
-            "beyond those in the queue, too)"
+            f"queue_size is {size}, but there are only {n} train clips: lower queue_size (training also needs "
+            "clips beyond those in the queue)"
         )
     draw = np.random.RandomState(seed)
     return np.sort(draw.choice(n, size, replace=False)).astype(np.int64)

@@ -15,7 +15,7 @@ from comodo.errors import ConfigError
 from comodo.plan.rates import CHANNELS, Rates, measure, rate_name
 from comodo.storage.artefacts import read_table
 
-# Recordings in train, val and test, classes, and about how many clips they give, until clips.parquet tells.
+# Recordings in train, val and test, classes, and an estimate of their clips until clips.parquet exists.
 PUBLISHED_SIZES: Final = {
     "ego4d": ((1110, 162, 316), 31, 430_000),
     "egoexo4d": ((3495, 501, 998), 8, 160_000),

@@ -162,7 +162,7 @@ def _teacher(settings: TeacherSettings, device: str) -> tuple[int, tuple[int, ..
     name = model_name(settings)
     known = [family for family in TEACHERS if name.startswith(BASE.format(family=family))]
     family = settings.architecture or (known[0] if known else None)
-    if family is None:  # another checkpoint, which the config's run needs, too
+    if family is None:  # another checkpoint, which the config's run also needs
         teacher = start_teacher(settings, None, device)
         side = teacher.image_size or VideoSettings().size
         return teacher.dim, (teacher.n_frames, 3, side, side), teacher.encode

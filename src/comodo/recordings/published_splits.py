@@ -101,7 +101,7 @@ def _download(url: str, target: Path) -> None:
     import pooch
 
     try:
-        # Without pooch's cache: `fetch` knows what is there already, and words its own errors.
+        # Without pooch's cache: `fetch` checks existing files and words its own errors.
         pooch.HTTPDownloader(timeout=30)(url, str(target), None)
     except OSError as error:  # those of requests are OSErrors
         response = getattr(error, "response", None)

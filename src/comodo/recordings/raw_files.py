@@ -125,7 +125,7 @@ def model_state(settings: ModelSettings) -> str:
 
 
 def folder_state(folder: str | None, pattern: str = "*") -> str:
-    """Return a digest of the files of a folder, by one `stat` each; "" where there is none (a hub id)."""
+    """Return a digest of the files of a folder, by one `stat` each; "" for no folder (a hub id)."""
     if folder is None or not Path(folder).is_dir():
         return ""
     root = Path(folder)

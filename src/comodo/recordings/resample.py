@@ -21,7 +21,7 @@ def resample(components: Sequence[ImuSamples], rate_hz: float = 200.0, max_gap_s
 
     Samples are sorted by time; those that are not finite are dropped, those with the same time averaged. Every
     stretch without a hole longer than `max_gap_s` is interpolated on its own (cubic, after a low-pass where the rate
-    goes down); accel and gyro each on their own time axis. The last sample of a stretch stands for its whole sampling
+    goes down); accel and gyro each on their own time axis. The last sample of a stretch counts for its whole sampling
     interval, the first also for half of the one before (at most `max_gap_s` / 3). The rest of the grid is NaN.
 
     Raises

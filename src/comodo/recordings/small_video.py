@@ -111,7 +111,7 @@ def extract_recordings(
 
     `clip_s` is the length of a clip in seconds, None where the whole recording is one.
     `file` is a name inside `folder`, "" where the video cannot be used; `reason` says why it is not or not wholly;
-    `frozen` is a JSON list of [start_s, end_s]; `sha256` is the digest of the file, "" where there is none.
+    `frozen` is a JSON list of [start_s, end_s]; `sha256` is the digest of the file, "" without a file.
     """
     for recording in recordings:
         row: dict[str, Any] = dict(recording=recording.id, file="", n_frames=0, duration_s=0.0, frozen="[]")

@@ -73,7 +73,7 @@ def _open(file: int) -> Any:
 
 
 def _unknown_format(file: int) -> str:
-    """The format of a file that was not opened because it is none of `FORMATS`, as FFmpeg's log tells; "" if it is."""
+    """The format of a file that was not opened because it is none of `FORMATS`, from FFmpeg's log; "" if it is."""
     level, skips = av.logging.get_level(), av.logging.get_skip_repeated()
     av.logging.set_level(av.logging.ERROR)
     av.logging.set_skip_repeated(False)  # else messages of an earlier file come now
@@ -105,7 +105,7 @@ def limit_memory(most: int) -> Iterator[None]:
 
 
 def video_stream(container: Any, path: Path) -> Any:
-    """The first video track that is no cover picture. Raises `VideoError` where there is none."""
+    """The first video track that is no cover picture. Raises `VideoError` for no such track."""
     streams = [stream for stream in container.streams.video if not stream.disposition & _COVER]
     if not streams:
         raise VideoError("video_no_stream", f"{path} has no video track")

@@ -18,7 +18,7 @@ DATASETS: Final = {"ego4d": "ego4d", "egoexo4d": "egoexo4d", "uestc": "mmea"}  #
 WHOLE: Final = {"queue_size": "Int64", "batch_size": "Int64", "epochs": "Int64"}  # numbers, some missing
 # By some rows; in the others any will do.
 TOLD: Final = ("queue_size", "batch_size", "learning_rate", "epochs")
-# What else a student depends on must be as published, that is the default: no row tells it.
+# What else a student depends on must be as published, that is the default: no row lists it.
 NAMED: Final = ("dataset", "teacher", "student", "objective", "schedule")
 COMODO_CATEGORY: Final = "COMODO"
 BASELINE_CATEGORY: Final = "IMU2CLIP&L2"
@@ -37,7 +37,7 @@ COLUMNS: Final = [
 def published_rows(path: str | Path) -> pd.DataFrame:
     """Published figures, one row each: the columns `SETTING`, top1, top3, top5 (fractions) and source.
 
-    A cell is missing where the published table does not tell, or where there is none (a frozen student's teacher).
+    A cell is missing where the published table lacks it, or does not apply (a frozen student's teacher).
 
     Raises:
         ValueError: when a column is missing.

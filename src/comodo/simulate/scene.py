@@ -1,4 +1,4 @@
-"""What a head-mounted camera sees: a textured room around the rig, with near furniture, drawn by ray casting."""
+"""The view of a head-mounted camera: a textured room around the rig, with near furniture, drawn by ray casting."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.fft import irfft2
 from comodo.simulate.trajectory import Array, Trajectory
 
 TEXELS = 128  # side of a texture tile
-TEXELS_PER_M = 20.0  # finer than a pixel of the small frames sees at 2 m
+TEXELS_PER_M = 20.0  # finer than a pixel of the small frames at 2 m
 FIELD_OF_VIEW = np.deg2rad(90.0)
 _CHUNK = 16  # frames drawn at once: small enough to stay in the processor's cache
 

@@ -115,7 +115,7 @@ def _fresh(settings: TeacherSettings) -> PreTrainedModel:
 def _train(
     model: PreTrainedModel, clips: NDArray[np.uint8], labels: NDArray[np.int64], settings: TeacherSettings
 ) -> float:
-    """AdamW, one cycle, on a cosine classifier over the pooled output, so that its direction tells the class.
+    """AdamW, one cycle, on a cosine classifier over the pooled output, so that its direction encodes the class.
 
     Returns the last epoch's mean loss.
     """

@@ -161,7 +161,7 @@ def _sync(path: Path) -> None:
 
 
 def _refused_by_disk(error: BaseException, partial: Path) -> int | None:
-    """The number of the system's error where writing `partial` failed; safetensors tells it in words only."""
+    """The number of the system's error where writing `partial` failed; safetensors gives it in words only."""
     if isinstance(error, WriteError):
         return None  # it names another file, or one within a folder
     if isinstance(error, OSError):

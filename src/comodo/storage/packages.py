@@ -29,6 +29,6 @@ def package_versions() -> dict[str, str]:
 
 
 def version_differences(one: dict[str, str], other: dict[str, str]) -> str:
-    """Return the packages of which both sides know different versions, as text; "" where there is none."""
+    """Return the packages whose versions differ, of those that both sides list, as text; "" for none."""
     shared = [name for name in one if name in other and one[name] != other[name]]
     return ", ".join(f"{name} {one[name]} and {other[name]}" for name in shared)

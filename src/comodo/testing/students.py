@@ -80,7 +80,7 @@ def _student(given: Any, kwargs: dict[str, Any], channels: int) -> Student:
 
 
 def _check_padding(student: Student, windows: Sequence[NDArray[np.float32]]) -> None:
-    """Windows of several lengths are padded, or stretched by `collate`: what stands in the padding has no effect."""
+    """Windows of several lengths are padded, or stretched by `collate`: the content of the padding has no effect."""
     batch, mask = student.collate([windows[0], windows[1][:, ::2]])
     if mask is None:
         return

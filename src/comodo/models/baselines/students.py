@@ -31,7 +31,7 @@ from comodo.models.checkpoints import read_json
 
 
 class BaselineStudent(Student):
-    """A network that sees all channels at once; windows are stretched to its `seq_len` samples."""
+    """A network over all channels at once; windows are stretched to its `seq_len` samples."""
 
     network: ClassVar[type[Any]]
 
