@@ -81,7 +81,7 @@ def text(figures: dict[str, Any], lines: list[str]) -> str:
 def write_docs(figures: dict[str, Any], docs: Path) -> None:
     """Bring docs/benchmark-tables.md (the part between the markers) and docs/scaling.md up to date."""
     path = docs / "benchmark-tables.md"
-    old = path.read_text() if path.exists() else "# Benchmarks\n\n"
+    old = path.read_text() if path.exists() else "# Benchmark tables\n\n"
     before, begin, rest = old.partition(BEGIN)
     if not begin:
         before = before.rstrip("\n") + "\n\n"

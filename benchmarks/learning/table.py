@@ -25,7 +25,7 @@ from comodo.report.tables import collect, differences
 
 BEGIN = "<!-- learning: written by make benchmark-learning -->"
 END = "<!-- learning: end -->"
-TITLE = "# Benchmarks\n"
+TITLE = "# Benchmark tables\n"
 BASELINES = ("frozen", "infonce", "l2", "comodo")
 PROTOCOLS = {
     ("anchor", "0"): "zero-shot",
