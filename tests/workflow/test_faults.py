@@ -11,6 +11,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from tests.support.project import ROOT, SNAKEMAKE, Project, tiny_config
 
@@ -161,3 +162,12 @@ def test_a_dry_run_in_a_read_only_folder_is_one_line(tmp_path: Path) -> None:
         f"{tmp_path}/.snakemake cannot be written (Read-only file system): make its folder writable" in told
     )
     assert "Traceback" not in told
+
+
+def test_an_experiment_that_stands_twice_is_named(tmp_path: Path) -> None:
+    text = yaml.safe_dump({**tiny_config(), "seeds": [1]}) + "seeds: [2]\n"
+    (tmp_path / "mine.yaml").write_text(text)
+    command = [SNAKEMAKE, "--snakefile", str(ROOT / "Snakefile"), "--cores", "1", "--configfile", "mine.yaml"]
+    done = subprocess.run([*command, "--dry-run"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "mine.yaml: seeds stands twice, in lines" in done.stdout + done.stderr

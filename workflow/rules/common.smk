@@ -3,6 +3,7 @@ import re
 from pathlib import Path
 
 from comodo.config import SPLITS, load
+from comodo.config.duplicates import check_duplicate_keys
 from comodo.errors import ClassPathError, ConfigError, LayoutError, QualityError, WriteError
 from comodo.jobs.class_paths import class_digest
 from comodo.jobs.versions import VERSIONS
@@ -20,6 +21,8 @@ except WriteError as error:
     raise WorkflowError(str(error))
 
 try:
+    for file in workflow.configfiles:
+        check_duplicate_keys(Path(file))
     CONFIG = load(config)
 except ConfigError as error:
     raise WorkflowError(f"the config has faults:\n{error}")

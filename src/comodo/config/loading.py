@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from comodo.config.duplicates import check_duplicate_keys
 from comodo.config.faults import fault_line
 from comodo.config.root import Config
 from comodo.errors import ConfigError
@@ -30,7 +31,10 @@ def load_config(config: str | os.PathLike[str] | Mapping[str, Any]) -> Config:
         >>> sorted(config.experiments)
         ['comodo', 'frozen']
     """
-    return load(config if isinstance(config, Mapping) else _read_yaml(Path(config)))
+    if isinstance(config, Mapping):
+        return load(config)
+    check_duplicate_keys(Path(config))
+    return load(_read_yaml(Path(config)))
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

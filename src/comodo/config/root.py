@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from comodo.config.block import Block, DatasetName, Name, hint
 from comodo.config.datasets import DatasetSettings
@@ -26,12 +26,20 @@ class Config(Block):
     experiments: dict[Name, ExperimentSettings] = Field(
         min_length=1, description="experiments by name, sweeps expanded"
     )
-    seeds: tuple[int, ...] = Field((42,), min_length=1, description="each experiment runs once per seed")
+    seeds: tuple[int, ...] = Field(
+        (42,), min_length=1, description="each experiment runs once per seed; one number is a list of one"
+    )
     strict: bool = Field(
         False,
         description="refuse, instead of warn, where parts of an artefact were made with other package versions",
     )
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings, description="protocols")
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _one_seed(cls, value: Any) -> Any:
+        """Take `--config seeds=42` as [42]."""
+        return (value,) if type(value) is int else value
 
     @model_validator(mode="before")
     @classmethod

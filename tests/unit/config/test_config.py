@@ -140,6 +140,10 @@ def test_fault_is_one_line_that_names_the_key(name: str, raw: dict[str, Any]) ->
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_one_seed_is_a_list_of_one(raw: dict[str, Any]) -> None:
+    assert load({**raw, "seeds": 7}).seeds == (7,)
+
+
 @pytest.mark.parametrize("seeds", [[-1], [1, 1], [1, -2]])
 def test_seeds_are_different_numbers_from_0(raw: dict[str, Any], seeds: list[int]) -> None:
     with pytest.raises(ConfigError, match=r"seeds: \[.*\]: give different numbers from 0"):
