@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -12,13 +14,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 import comodo
 from comodo.models.students import save_student
 from tests.support.docs import code_blocks
-from tests.support.project import ROOT
+from tests.support.project import ROOT, tiny_config
 from tests.support.students import small_student
+from tests.support.writers import write_splits
 
+COPY = "comodo/_repository/"  # of the workflow, in the wheel
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 
@@ -34,7 +39,12 @@ class Release:
         """Run a program of the environment in the folder."""
         program = [str(self.environment / "bin" / command[0]), *command[1:]]
         return subprocess.run(
-            program, cwd=self.folder, capture_output=True, text=True, check=False, env={"HOME": "/"}
+            program,
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"HOME": "/", "PATH": os.defpath},
         )
 
 
@@ -44,9 +54,10 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     made = Release(folder / "dist", folder / "environment", folder / "work")
     made.folder.mkdir()
     subprocess.run([sys.executable, "-m", "venv", made.environment], check=True)
-    pip = [str(made.environment / "bin/pip"), "--disable-pip-version-check"]
+    python = [str(made.environment / "bin/python"), "-I", "-m"]  # -I: not by PYTHONPATH, where comodo may be
+    pip = [*python, "pip", "--disable-pip-version-check"]
     subprocess.run([*pip, "install", "--quiet", "build"], check=True)
-    build = [str(made.environment / "bin/python"), "-m", "build", "--outdir", str(made.dist), str(ROOT)]
+    build = [*python, "build", "--outdir", str(made.dist), str(ROOT)]
     subprocess.run(build, check=True, capture_output=True)
     subprocess.run([*pip, "install", "--quiet", "--no-deps", *made.dist.glob("*.whl")], check=True)
     (own,) = made.environment.glob("lib/python*/site-packages")
@@ -62,6 +73,15 @@ def release(tmp_path_factory: pytest.TempPathFactory) -> Release:
     return made
 
 
+def workflow_files() -> set[str]:
+    """What `comodo.commands.workflow.repository` must find in an installed package."""
+    folders = [ROOT / name for name in ("workflow", "config", "profiles", "results/published")]
+    files = [
+        path for folder in folders for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"
+    ]
+    return {"Snakefile", *(str(path.relative_to(ROOT)) for path in files)}
+
+
 def test_what_they_hold(release: Release) -> None:
     (wheel,), (sdist,) = release.dist.glob("*.whl"), release.dist.glob("*.tar.gz")
     assert wheel.name == f"comodo-{comodo.__version__}-py3-none-any.whl"
@@ -70,10 +90,14 @@ def test_what_they_hold(release: Release) -> None:
     assert {"comodo/py.typed", f"{info}/METADATA", f"{info}/licenses/LICENSE"} <= names
     assert {name.split("/")[0] for name in names} == {"comodo", info}
     modules = {str(path.relative_to(ROOT / "src")) for path in (ROOT / "src/comodo").rglob("*.py")}
-    assert {name for name in names if name.endswith(".py")} == modules
+    shipped = {name.removeprefix(COPY) for name in names if name.startswith(COPY)}
+    assert {name for name in names if name.endswith(".py") and not name.startswith(COPY)} == modules
+    assert shipped == workflow_files()
     with tarfile.open(sdist) as archive:
         inside = {name.partition("/")[2] for name in archive.getnames()}
-    assert {"pyproject.toml", "README.md", "LICENSE", "src/comodo/py.typed"} <= inside
+    assert {"pyproject.toml", "setup.py", "README.md", "LICENSE", "src/comodo/py.typed"} | shipped <= inside
+    assert not {name for name in inside if name.startswith(("tests", "dataset", "docs", "build"))}
+    assert {name for name in inside if name.startswith("results/")} <= {"results/published", *shipped}
 
 
 def test_it_is_the_installed_one(release: Release) -> None:
@@ -98,12 +122,23 @@ def test_the_api(release: Release) -> None:
     assert (done.stdout, done.returncode) == ("2\n", 0), done.stderr
 
 
-def test_the_workflow_needs_a_checkout(release: Release) -> None:
-    done = release.run("python", "-c", "import comodo; comodo.run({'datasets': {}})")
-    assert "datasets: " in done.stderr  # the config is read first
-    (release.folder / "dataset/ego4d").mkdir(parents=True)
-    flags = ["--video_ckpt", "a/b", "--imu_ckpt", "c/d", "--dataset_path", "dataset/ego4d"]
-    done = release.run("comodo", "train", *flags)
-    assert done.returncode == 1
-    assert "the workflow is not part of an installed package; clone the repository" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+def test_the_workflow_runs_without_a_checkout(release: Release) -> None:
+    (release.folder / "tiny.yaml").write_text(yaml.safe_dump(tiny_config()))
+    done = release.run("python", "-c", "import comodo; comodo.run('tiny.yaml', 'prepared', cores=2)")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (release.folder / "results/tiny/clips.parquet").is_file()
+    done = release.run("python", "-c", "import comodo; comodo.run('tiny.yaml', dry_run=True)")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^distill +2$", done.stdout, re.MULTILINE)
+    assert not re.search(r"^(extract_clips|pair_clips) ", done.stdout, re.MULTILINE)
+
+
+def test_training_plans_without_a_checkout(release: Release, golden: Path) -> None:
+    write_splits(
+        release.folder / "ego4d", {split: ["a\twalk", "b\trun"] for split in ("train", "val", "test")}
+    )
+    flags = ["--video_ckpt", str(golden / "ckpt/videomae-tiny"), "--dataset_path", "ego4d", "--dry_run"]
+    done = release.run("comodo", "train", *flags, "--imu_ckpt", str(golden / "ckpt/paris-noah-Mantis-tiny"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"^evaluate_svm +1$", done.stdout + done.stderr, re.MULTILINE)
+    assert str(release.environment) in done.stdout  # the Snakefile to go on with

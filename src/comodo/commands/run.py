@@ -32,7 +32,7 @@ def run(
 
     Raises:
         ConfigError: for a config with faults; nothing is run.
-        CommandError: when the package was installed without its Snakefile, or the run failed.
+        CommandError: when the Snakefile is missing from the installation, or the run failed.
 
     Example:
         >>> run("config/camera.yaml", "prepared", cores=2)

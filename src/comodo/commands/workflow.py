@@ -59,14 +59,18 @@ def add_shared_flags(parser: argparse.ArgumentParser, dataset_path: str) -> None
 
 
 def repository() -> Path:
-    """The checkout that holds the Snakefile. Raises `ValueError` where the package was installed without it."""
-    root = Path(comodo.__file__).parents[2]
-    if not (root / "Snakefile").is_file():
-        raise CommandError(
-            f"no Snakefile in {root}: the workflow is not part of an installed package; "
-            "clone the repository and install it from there by `pip install -e .`"
-        )
-    return root
+    """Return the folder of the Snakefile: inside an installed package, or the checkout of an editable one.
+
+    Raises `CommandError` where neither holds one.
+    """
+    package = Path(comodo.__file__).parent
+    for root in (package / "_repository", package.parents[1]):
+        if (root / "Snakefile").is_file():
+            return root
+    raise CommandError(
+        f"no Snakefile in {package / '_repository'} or {package.parents[1]}: the installation is incomplete; "
+        "install the wheel again, or clone the repository and run `pip install -e .` there"
+    )
 
 
 def dataset_settings(folder: str, kind: str | None) -> dict[str, Any]:
