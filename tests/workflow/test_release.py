@@ -134,9 +134,8 @@ def test_the_workflow_runs_without_a_checkout(release: Release) -> None:
 
 
 def test_training_plans_without_a_checkout(release: Release, golden: Path) -> None:
-    write_splits(
-        release.folder / "ego4d", {split: ["a\twalk", "b\trun"] for split in ("train", "val", "test")}
-    )
+    splits = {split: [f"{split}1\twalk", f"{split}2\trun"] for split in ("train", "val", "test")}
+    write_splits(release.folder / "ego4d", splits)
     flags = ["--video_ckpt", str(golden / "ckpt/videomae-tiny"), "--dataset_path", "ego4d", "--dry_run"]
     done = release.run("comodo", "train", *flags, "--imu_ckpt", str(golden / "ckpt/paris-noah-Mantis-tiny"))
     assert done.returncode == 0, done.stdout + done.stderr
