@@ -31,7 +31,7 @@ from comodo.jobs.class_code import (
 )
 from comodo.text import first_line
 
-__all__ = ["CLASS_PATH", "class_digest", "import_class", "make_object", "said"]
+__all__ = ["CLASS_PATH", "called", "class_digest", "import_class", "make_object", "said"]
 
 LIBRARIES: Final = ("site-packages", "dist-packages", os.path.dirname(os.__file__), "<frozen")
 LONGEST: Final = 300

@@ -15,7 +15,7 @@ from comodo.config import SPLITS, DatasetSettings
 from comodo.errors import ImuError
 from comodo.layouts.opening import open_layout
 from comodo.layouts.types import ImuSamples, Layout, Recording
-from comodo.testing.requirements import require
+from comodo.testing.requirements import attempt, require
 
 
 def check_layout(settings: DatasetSettings | Mapping[str, Any], *, per_split: int = 2) -> None:
@@ -61,7 +61,7 @@ def check_layout(settings: DatasetSettings | Mapping[str, Any], *, per_split: in
 
 def _check_recording(layout: Layout, recording: Recording, root: Path) -> None:
     with opened_files() as opened:
-        components = layout.read_imu(recording)
+        components = attempt(lambda: layout.read_imu(recording), f"read_imu of {recording.id!r}")
     files = (recording.video, recording.imu, *layout.clock_files(recording))
     named = {_absolute(path) for path in files if path is not None}
     unnamed = sorted(path for path in opened - named if path.is_relative_to(_absolute(root)))
