@@ -68,11 +68,11 @@ def check_student(
     shorter = _embedded(made, [window[:, : length * 3 // 4] for window in windows])
     require(shorter.shape == embeddings.shape, f"shorter windows have embeddings of {tuple(shorter.shape)}")
     _check_padding(made, windows)
+    _check_saved(made, windows)
     if not made.fitted:
         _check_gradients(made, windows, without_gradient)
         if not isinstance(student, nn.Module):
             _check_resumed(lambda: _student(student, kwargs, channels), windows)
-    _check_saved(made, windows)
     refused(lambda: made(torch.zeros(2, channels + 1, length)), f"windows of {channels + 1} channels")
     refused(lambda: made(torch.zeros(channels, length)), "a window without a batch dimension")
 

@@ -242,11 +242,11 @@ def test_modules_beside_a_class_on_the_path(
 def test_a_class_in_an_archive(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import zipfile
 
+    digests = set()
     for content in ("class Net: ...\n", "class Net: ...  # edited\n"):
         with zipfile.ZipFile(folder / "lib.zip", "w") as archive:
             archive.writestr("zipped.py", content)
         monkeypatch.syspath_prepend(folder / "lib.zip")
-        found = digest("zipped:Net")
-        assert found != (before if "edited" in content else ""), content
-        before = found
+        digests.add(digest("zipped:Net"))
+    assert len(digests) == 2
     assert import_class("zipped:Net").__name__ == "Net"
