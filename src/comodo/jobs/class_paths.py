@@ -13,7 +13,7 @@ import sys
 from collections.abc import Mapping
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import TracebackType
+from traceback import walk_tb
 from typing import Any, Final
 
 from comodo.errors import ClassPathError
@@ -29,7 +29,7 @@ from comodo.jobs.class_code import (
     places,
     top_level,
 )
-from comodo.text import first_line
+from comodo.text import first_line, inert_line
 
 __all__ = ["CLASS_PATH", "called", "class_digest", "import_class", "make_object", "said"]
 
@@ -96,23 +96,25 @@ def called(class_path: str, kind: type[Any], kwargs: Mapping[str, Any], *args: A
         return kind(*args, **kwargs)
     except (Exception, SystemExit) as error:
         given = ", ".join(f"{key}={value!r}" for key, value in kwargs.items())
-        given = given if len(given) <= LONGEST else f"{given[:LONGEST]} …"
+        given = inert_line(given if len(given) <= LONGEST else f"{given[:LONGEST]} …")
         raise ClassPathError(f"class {class_path}: {kind.__name__}({given}) failed: {said(error)}") from error
 
 
 def said(error: BaseException) -> str:
     """Return what an error of a user's code says, and where it was raised: the last place outside of libraries."""
-    found: list[TracebackType] = []
-    trace = error.__traceback__
-    while trace is not None:
-        found.append(trace)
-        trace = trace.tb_next
-    own = [t for t in found[1:] if not any(part in t.tb_frame.f_code.co_filename for part in LIBRARIES)]
     if isinstance(error, SyntaxError):
-        return f"{type(error).__name__}: {first_line(error.msg)} ({error.filename}, line {error.lineno})"
-    last = next(reversed([t for t in own if t.tb_frame.f_globals.get("__name__") != __name__] or found), None)
-    where = f" ({last.tb_frame.f_code.co_filename}, line {last.tb_lineno})" if last is not None else ""
-    return f"{type(error).__name__}: {first_line(error)}{where}"
+        text, where = first_line(error.msg), f" ({error.filename}, line {error.lineno})"
+    else:
+        trace = list(walk_tb(error.__traceback__))[1:]
+        names, lines = [frame.f_code.co_filename for frame, _ in trace], [line for _, line in trace]
+        own = [
+            n
+            for n, name in enumerate(names)
+            if name != __file__ and not any(part in name for part in LIBRARIES)
+        ]
+        last = next(reversed(own or range(len(names))), None)
+        text, where = first_line(error), f" ({names[last]}, line {lines[last]})" if last is not None else ""
+    return f"{type(error).__name__}: {inert_line(text)}{where}"
 
 
 def _load_top_level(top: str, spec: ModuleSpec) -> None:
