@@ -80,7 +80,7 @@ def _rows(path: Path, file: h5py.File, pairs: pd.DataFrame) -> NDArray[np.int64]
             f"{path}: {wrong[0]} has the shape {file[wrong[0]].shape}; it should have a row per embedding"
         )
     try:
-        texts = file[keys[0]].asstr()[:]
+        texts = file[keys[0]].asstr("utf-8")[:]
     except TypeError:
         raise StoreError(f"{path}: {keys[0]} holds numbers, not texts") from None
     except UnicodeDecodeError:
@@ -145,7 +145,8 @@ def _by_time(
 def _blocks(path: Path, embeddings: h5py.Dataset, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
     for begin, stop in row_runs(rows):
         first = int(rows[begin])
-        block = np.asarray(embeddings[first : first + stop - begin], dtype=np.float32)
+        with np.errstate(over="ignore"):  # beyond float32: infinite
+            block = np.asarray(embeddings[first : first + stop - begin], dtype=np.float32)
         if not (finite := np.isfinite(block).all(axis=1)).all():
             raise StoreError(f"{path}: embedding {first + int(finite.argmin())} is not finite in float32")
         if not (filled := block.any(axis=1)).all():

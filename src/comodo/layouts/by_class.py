@@ -122,7 +122,7 @@ class ClassLayout:
             return function()
         except LayoutError:
             raise
-        except Exception as error:  # a user's code, called each time the workflow is parsed
+        except (Exception, SystemExit) as error:  # a user's code, called each time the workflow is parsed
             raise LayoutError(f"{self.key}: {self.class_path} failed: {said(error)}") from error
 
 
