@@ -16,6 +16,7 @@ from comodo.errors import ImuError
 from comodo.layouts.opening import open_layout
 from comodo.layouts.types import ImuSamples, Layout, Recording
 from comodo.testing.requirements import attempt, require
+from comodo.text import first_line
 
 
 def check_layout(settings: DatasetSettings | Mapping[str, Any], *, per_split: int = 2) -> None:
@@ -54,7 +55,7 @@ def check_layout(settings: DatasetSettings | Mapping[str, Any], *, per_split: in
         return
     except Exception as error:
         raise AssertionError(
-            f"read_imu of a missing file raises {type(error).__name__}, not an ImuError"
+            f"read_imu of a missing file raises {type(error).__name__}, not an ImuError: {first_line(error)}"
         ) from error
     raise AssertionError("read_imu of a missing file raises no ImuError")
 
