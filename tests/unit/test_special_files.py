@@ -216,7 +216,7 @@ def opens(call: ast.Call) -> bool:
 
 # What a function may open without a check, and why.
 EXEMPT = {
-    "jobs/class_paths.py": "code that Python's own import system has found",
+    "jobs/class_code.py": "code that Python's own import system has found",
     "jobs/devices.py": "opens lock files so that none can wait",
     "jobs/log.py": "/dev/null",
     "report/published.py": "a file of this repository",

@@ -65,6 +65,8 @@ def distill(
     """
     device = use_device(threads)
     student = start_student(student_settings, seed, read_channels(imu))
+    if len(windows):
+        student.try_on(ImuWindows(windows.iloc[:1], imu)[0])
     with ExitStack() as files:
         file: h5py.File | None = None
         if store is not None:

@@ -134,10 +134,7 @@ def train_distillation(
                 with autocast(device, settings.precision):
                     projected = head(forward(batch, mask))
                 loss = objective(projected.float(), target)
-                if loss.numel() != 1:
-                    raise TrainingError(
-                        f"the loss has the shape {tuple(loss.shape)}; it should be one number"
-                    )
+                check_loss(loss)
                 value = loss.item()
                 if not np.isfinite(value):
                     raise TrainingError(
@@ -146,6 +143,8 @@ def train_distillation(
                     )
                 optimizer.zero_grad()
                 loss.backward()
+                if at.step == 0:
+                    check_gradient(student, head)
                 optimizer.step()
 
                 at.losses.append(value)
@@ -188,12 +187,35 @@ def _check(
             f"queue_size is {settings.queue_size}, but there are only {n} train clips, and those in the queue are "
             f"withheld from epoch 0: queue_size can be {max(n - 2, 0)} at most"
         )
-    if isinstance(targets, Tensor) and targets.is_floating_point():
+    if isinstance(targets, Tensor) and targets.is_floating_point() and targets.ndim > 1:
         lengths = targets.norm(dim=1)
         if not torch.allclose(lengths, torch.ones_like(lengths), atol=1e-3):
             raise TrainingError(
                 "teacher embeddings must be finite and of unit length: project them with project_teacher"
             )
+
+
+def check_loss(loss: object) -> None:
+    """Raise `TrainingError` for a loss that is not one number with a gradient."""
+    if not isinstance(loss, Tensor):
+        raise TrainingError(f"the loss is a {type(loss).__name__}; it should be a tensor of one number")
+    if loss.numel() != 1:
+        raise TrainingError(f"the loss has the shape {tuple(loss.shape)}; it should be one number")
+    if not loss.is_floating_point():
+        raise TrainingError(f"the loss is {loss.dtype}; it should be a float")
+    if not loss.requires_grad:
+        raise TrainingError(
+            "no gradient flows from the loss: it should be computed from the student's output"
+        )
+
+
+def check_gradient(student: nn.Module, head: nn.Module) -> None:
+    """Raise `TrainingError` where a backward pass reached neither the student nor its head."""
+    weights = [w for w in (*student.parameters(), *head.parameters()) if w.requires_grad]
+    if weights and all(w.grad is None for w in weights):
+        raise TrainingError(
+            "no gradient of the loss reaches the student: it should be computed from the student's output"
+        )
 
 
 def _read_ahead(load: Callable[[Indices], _Batch], batches: Sequence[Indices]) -> Iterator[_Batch]:

@@ -180,7 +180,7 @@ def encode_shard(
 def start_teacher(settings: TeacherSettings, made: Path | None, device: str) -> Teacher:
     """Load the teacher of a config, by class path, checkpoint, or the folder `made` by the workflow."""
     if settings.class_path is not None:
-        from comodo.models.by_class import ClassTeacher
+        from comodo.models.class_teacher import ClassTeacher
 
         return ClassTeacher(settings.class_path, settings.class_kwargs, device, settings.precision)
     from comodo.models.teacher_files import check_made

@@ -47,6 +47,9 @@ def read_ready(path: Path, pairs: pd.DataFrame) -> tuple[int, list[NDArray[np.fl
                 raise StoreError(
                     f"{path} has no array 'embedding'; it has {', '.join(sorted(file)) or 'none'}"
                 )
+            for name in ("embedding", "clip", *TIMES):
+                if name in file and not isinstance(file[name], h5py.Dataset):
+                    raise StoreError(f"{path}: {name} is a group, not an array")
             embeddings = file["embedding"]
             if embeddings.ndim != 2 or embeddings.shape[1] == 0:
                 raise StoreError(f"{path}: embedding has the shape {embeddings.shape}; it should be (N, D)")
@@ -77,14 +80,22 @@ def _rows(path: Path, file: h5py.File, pairs: pd.DataFrame) -> NDArray[np.int64]
             f"{path}: {wrong[0]} has the shape {file[wrong[0]].shape}; it should have a row per embedding"
         )
     try:
-        texts = file[keys[0]].asstr()[:]
+        texts = file[keys[0]].asstr("utf-8")[:]
     except TypeError:
         raise StoreError(f"{path}: {keys[0]} holds numbers, not texts") from None
+    except UnicodeDecodeError:
+        raise StoreError(f"{path}: {keys[0]} holds texts that are not UTF-8") from None
+    for key in ("start_s", "end_s"):
+        if key in file and (file[key].dtype.kind not in "fiu" or file[key].shape != texts.shape):
+            raise StoreError(
+                f"{path}: {key} holds {file[key].dtype} {file[key].shape}; it should be seconds, one per row"
+            )
     if keys == ["clip"]:
         found = {text: row for row, text in enumerate(texts)}
         rows = [found.get(clip, -1) for clip in pairs["clip"]]
         twice = pd.Series(texts)[pd.Series(texts).duplicated()]
         twice = twice[twice.isin(pairs["clip"])]
+        _check_times(path, file, rows, pairs)
     else:
         rows, twice = _by_time(texts, file["start_s"][:], file["end_s"][:], pairs)
     if len(twice):
@@ -96,6 +107,19 @@ def _rows(path: Path, file: h5py.File, pairs: pd.DataFrame) -> NDArray[np.int64]
             "clip ids or times of clips.parquet"
         )
     return np.asarray(rows, dtype=np.int64)
+
+
+def _check_times(path: Path, file: h5py.File, rows: list[int], pairs: pd.DataFrame) -> None:
+    """Refuse rows whose clip ids fit but whose times, where the file has them, do not: of clips cut otherwise."""
+    for key in ("start_s", "end_s"):
+        if key in file:
+            times = file[key][:]
+            for clip, row in zip(pairs.itertuples(index=False), rows, strict=True):
+                if row >= 0 and not abs(times[row] - getattr(clip, key)) <= TOLERANCE_S:
+                    raise StoreError(
+                        f"{path}: {key} of {clip.clip!r} (row {row}) is {times[row]}, but {getattr(clip, key)} in "
+                        "clips.parquet: these are other clips of that name"
+                    )
 
 
 def _by_time(
@@ -121,7 +145,12 @@ def _by_time(
 def _blocks(path: Path, embeddings: h5py.Dataset, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
     for begin, stop in row_runs(rows):
         first = int(rows[begin])
-        block = np.asarray(embeddings[first : first + stop - begin], dtype=np.float32)
+        with np.errstate(over="ignore"):  # beyond float32: infinite
+            block = np.asarray(embeddings[first : first + stop - begin], dtype=np.float32)
         if not (finite := np.isfinite(block).all(axis=1)).all():
             raise StoreError(f"{path}: embedding {first + int(finite.argmin())} is not finite in float32")
+        if not (filled := block.any(axis=1)).all():
+            raise StoreError(
+                f"{path}: embedding {first + int(filled.argmin())} is all zeros: was that row written?"
+            )
         yield block

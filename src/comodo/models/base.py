@@ -49,6 +49,7 @@ class Student(nn.Module):
 
     family: ClassVar[str]
     fitted: ClassVar[bool] = False  # by `fit` alone: there is nothing to train by gradients
+    tried_length: int = 100  # samples of the noise that it is tried on when it is loaded
 
     def __init__(self, model: Any, width: int, options: StudentOptions | str = "concat") -> None:
         """Wrap a family's model; a text is the reduction alone."""
@@ -97,6 +98,13 @@ class Student(nn.Module):
     def fit(self, windows: NDArray[np.float32]) -> None:
         """Fit statistics that are not learned by gradient descent, on train windows (n, C, T). Default: nothing."""
 
+    def try_on(self, window: NDArray[np.float32]) -> None:
+        """Embed a window (C, T) of the data before the training, to refuse an unsound model. Default: nothing."""
+
+    def differs(self, embedding: Tensor) -> str | None:
+        """What is wrong with its embedding (1, dim) of noise, by what was saved; None where nothing is, the default."""
+        return None
+
     def weights(self) -> set[str]:
         """Names of the weights that a checkpoint of the family holds."""
         return set(self.model.state_dict())
@@ -128,6 +136,11 @@ class Student(nn.Module):
     def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
         """Load one by the family's `from_pretrained`."""
         raise NotImplementedError
+
+
+def noise_window(channels: int, length: int) -> NDArray[np.float32]:
+    """Return the noise (C, T) that a student is tried on when it is loaded."""
+    return np.random.default_rng(0).standard_normal((channels, length)).astype(np.float32)
 
 
 def fetch(name: str, file: str, revision: str | None) -> Path:

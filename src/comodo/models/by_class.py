@@ -1,7 +1,8 @@
-"""Students and teachers of the user's own classes, by class path."""
+"""Students of the user's own classes, by class path."""
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -13,18 +14,19 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from comodo.errors import ClassPathError, ModelError
-from comodo.jobs.class_paths import class_digest, import_class, make_object
-from comodo.jobs.devices import autocast
-from comodo.jobs.versions import VERSIONS
-from comodo.models.base import Student, StudentOptions, fetch, pad_left
+from comodo.errors import ClassPathError, ComodoError, ModelError
+from comodo.jobs.class_paths import called, import_class, make_object, said
+from comodo.models.base import Student, StudentOptions, fetch, noise_window, pad_left
 from comodo.models.checkpoints import read_json, sketched, stored_weights
-from comodo.models.seeds import named_seed, seeded
-from comodo.models.teachers import Teacher
+from comodo.models.contracts import checked_output, count_of
+from comodo.models.seeds import all_seeded, named_seed, seeded
 from comodo.storage.files import write_json
 
 WEIGHTS = "model.safetensors"
+LONGEST_PROBE = 64  # numbers
+LONGEST = 1 << 16  # samples of the noise that a saved student is tried on
 
 
 class ClassStudent(Student):
@@ -39,25 +41,58 @@ class ClassStudent(Student):
 
     def __init__(self, model: nn.Module, about: Mapping[str, Any], channels: int = 6) -> None:
         """Wrap a module. `about` holds its `class` and `kwargs`. Raises `ClassPathError` for no such module."""
-        dim = getattr(model, "dim", None)
-        if not isinstance(model, nn.Module) or type(dim) is not int or dim < 1:
+        path, dim = about["class"], count_of(getattr(model, "dim", None))
+        if not isinstance(model, nn.Module) or dim is None:
             raise ClassPathError(
-                f"class {about['class']}: a student is a torch.nn.Module with an attribute `dim`, the width of its "
-                f"embeddings; this is a {type(model).__name__} with dim {dim!r}"
+                f"class {path}: a student is a torch.nn.Module with an attribute `dim`, the width of its "
+                f"embeddings; this is a {type(model).__name__} with dim {str(getattr(model, 'dim', None))[:40]}"
             )
+        _check_forward(path, type(model))
+        for name, values in (*model.named_parameters(), *model.named_buffers()):
+            if is_lazy(values):
+                raise ClassPathError(
+                    f"class {path}: {name} has no size yet: give lazy modules theirs, or embed a window in __init__"
+                )
         super().__init__(model, dim, StudentOptions("mean", channels))
-        self.about = dict(about)
+        self.about = {"class": path, "kwargs": dict(about["kwargs"])}
+        self.probe: list[float] | None = None  # its embedding of noise when it was saved
 
     def embed(self, windows: Tensor, mask: Tensor | None) -> Tensor:
-        """Call the module; raises `ClassPathError` where it returns another shape than (B, dim)."""
+        """Call the module; raises `ClassPathError` where it returns no floats of the shape (B, dim)."""
         embeddings = self.model(windows, mask)
-        wanted = (len(windows), self.dim)
-        if not isinstance(embeddings, Tensor) or embeddings.shape != wanted:
-            found = tuple(embeddings.shape) if isinstance(embeddings, Tensor) else type(embeddings).__name__
+        return checked_output(embeddings, (len(windows), self.dim), f"class {self.about['class']}: forward")
+
+    @torch.no_grad()
+    def try_on(self, window: NDArray[np.float32]) -> None:
+        """Embed one window twice, in eval mode; its length is noted for the saved student.
+
+        Raises:
+            ClassPathError: the module fails, its embedding is not finite, or it is another one each time.
+        """
+        path, self.tried_length = self.about["class"], window.shape[1]
+        try:
+            one, two = (self.eval()(*self.collate([window])) for _ in range(2))
+        except ComodoError:
+            raise
+        except Exception as error:  # a user's code
             raise ClassPathError(
-                f"class {self.about['class']}: forward returns {found}; it should be {wanted}"
-            )
-        return embeddings
+                f"class {path}: forward fails for a window {window.shape}: {said(error)}"
+            ) from error
+        if not bool(one.isfinite().all()):
+            raise ClassPathError(f"class {path}: the embedding of a train window is not finite")
+        if not torch.allclose(one, two, rtol=1e-4, atol=1e-6):
+            raise ClassPathError(f"class {path}: eval mode embeds one window differently each time")
+
+    def differs(self, embedding: Tensor) -> str | None:
+        """Compare its embedding (1, dim) of noise with the one when it was saved; as devices differ, roughly."""
+        saved = torch.tensor(self.probe)
+        now = embedding[0, :LONGEST_PROBE].float().cpu()
+        if now.shape == saved.shape and bool((now - saved).abs().max() <= 1e-2 * saved.abs().max() + 1e-6):
+            return None
+        return (
+            f"class {self.about['class']} embeds noise differently than when it was saved: its code has changed since, "
+            "or it keeps state outside of kwargs, parameters and buffers"
+        )
 
     def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
         """Stack windows of one length; pad others at the left, with their mask."""
@@ -77,8 +112,23 @@ class ClassStudent(Student):
         save_file(weights, folder / WEIGHTS, metadata={"format": "pt"})
 
     def config(self) -> dict[str, Any]:
-        """Return class path and arguments."""
-        return {"family": self.family, **self.about}
+        """Return class path and arguments, and its embedding of noise where it embeds any."""
+        training, windows = self.training, [noise_window(self.channels, self.tried_length)]
+        device = next((values.device for values in self.parameters()), torch.device("cpu"))
+        try:
+            with torch.no_grad():
+                batch, _ = self.eval().collate(windows)
+                probe = self(batch.to(device), None)[0, :LONGEST_PROBE].float().tolist()
+        except Exception:  # a user's code, for which this may be no length of a window
+            return {"family": self.family, **self.about}
+        finally:
+            self.train(training)
+        finite = all(map(math.isfinite, probe))
+        return {
+            "family": self.family,
+            **self.about,
+            **({"length": self.tried_length, "probe": probe} if finite else {}),
+        }
 
     @classmethod
     def sketch(cls, config: Mapping[str, Any], options: StudentOptions) -> object:
@@ -95,15 +145,41 @@ class ClassStudent(Student):
         # without memory for weights, where a class can be made so: its arguments may ask for far too many
         with sketched(stored, folder), suppress(RuntimeError, NotImplementedError, TypeError, AttributeError):
             kind(**kwargs)
-        try:
-            model = kind(**kwargs)
-        except Exception as error:  # a user's code
-            raise ClassPathError(
-                f"class {config['class']}: {kind.__name__}(**{kwargs}) failed: {error}"
-            ) from error
+        with seeded(0):  # of what the file replaces
+            model = called(config["class"], kind, kwargs)
         student = cls(model, {"class": config["class"], "kwargs": kwargs}, options.channels)
-        student.model.load_state_dict(load_file(weights), strict=False)  # the caller compares the names
+        student.tried_length, student.probe = _probe(config)
+        found, own = load_file(weights), student.model.state_dict()
+        for name in own.keys() & found.keys():
+            if own[name].shape != found[name].shape:
+                raise ModelError(
+                    f"the weight {name!r} is {tuple(found[name].shape)} in {WEIGHTS}, but {tuple(own[name].shape)} in "
+                    f"class {config['class']}"
+                )
+        student.model.load_state_dict(found, strict=False)  # the caller compares the names
         return student
+
+
+def _probe(config: Mapping[str, Any]) -> tuple[int, list[float] | None]:
+    """The embedding of noise that a saved student holds, and the length of the noise."""
+    length, probe = config.get("length", Student.tried_length), config.get("probe")
+    if type(length) is not int or not 1 <= length <= LONGEST:
+        raise ModelError(f"config.json: length is {str(length)[:40]}, not a number from 1 to {LONGEST}")
+    if probe is not None and not (isinstance(probe, list) and all(type(x) in (int, float) for x in probe)):
+        raise ModelError("config.json: probe is no list of numbers")
+    return length, probe
+
+
+def _check_forward(path: str, kind: type[nn.Module]) -> None:
+    """Refuse a class whose `forward` does not take windows and a mask."""
+    try:
+        inspect.signature(kind.forward).bind(None, None, None)
+    except ValueError:  # of no known signature
+        return
+    except TypeError as error:
+        raise ClassPathError(
+            f"class {path}: forward of a student takes (windows, mask=None); here: {error}"
+        ) from None
 
 
 def _named(config: Mapping[str, Any], folder: Path) -> tuple[type[nn.Module], dict[str, Any]]:
@@ -114,6 +190,7 @@ def _named(config: Mapping[str, Any], folder: Path) -> tuple[type[nn.Module], di
     kind = import_class(path, working_folder=False, outside=folder)
     if not issubclass(kind, nn.Module):
         raise ClassPathError(f"class {path}: it is no torch.nn.Module")
+    _check_forward(path, kind)
     return kind, kwargs
 
 
@@ -129,66 +206,6 @@ def new_class_student(class_path: str, kwargs: Mapping[str, Any], seed: int, cha
     Raises:
         ClassPathError: no such class, it cannot be made, or it is no student.
     """
-    with seeded(named_seed(seed, f"{class_path} student")):
+    with all_seeded(named_seed(seed, f"{class_path} student")):
         model = make_object(class_path, kwargs)
     return ClassStudent(model, {"class": class_path, "kwargs": dict(kwargs)}, channels).eval()
-
-
-class ClassTeacher(Teacher):
-    """A teacher of the user's own class: an object with `n_frames`, `dim` and `encode(pixels) → (B, dim)`.
-
-    Pixels are (B, n_frames, 3, S, S), float32 in [0, 1], with S the size of the extracted clips. An object may also
-    have `image_size`, another S, and `mean` and `std`, three numbers each, by which pixels are normalised.
-    """
-
-    def __init__(
-        self, class_path: str, kwargs: Mapping[str, Any], device: str, precision: str = "float32"
-    ) -> None:
-        """Make the object; raises `ClassPathError` where it is no teacher."""
-        model = make_object(class_path, kwargs)
-        for name in ("n_frames", "dim"):
-            value = getattr(model, name, None)
-            if type(value) is not int or value < 1:
-                raise ClassPathError(
-                    f"class {class_path}: {name} of a teacher is {value!r}, not a number from 1"
-                )
-        if not callable(getattr(model, "encode", None)):
-            raise ClassPathError(f"class {class_path}: a teacher has a method encode(pixels)")
-        self.n_frames, self.dim = model.n_frames, model.dim
-        self.image_size = getattr(model, "image_size", None)
-        self.device, self.precision = torch.device(device), precision
-        mean, std = getattr(model, "mean", (0.0, 0.0, 0.0)), getattr(model, "std", (1.0, 1.0, 1.0))
-        self._mean = torch.tensor(mean, dtype=torch.float32, device=self.device)
-        self._std = torch.tensor(std, dtype=torch.float32, device=self.device)
-        side = self.image_size
-        preprocessing = {"mean": list(map(float, mean)), "std": list(map(float, std)), "image_size": side}
-        self.identity = {
-            "model": class_path,
-            "family": "class",
-            "kwargs": dict(kwargs),
-            "code": class_digest(class_path),
-            "version": VERSIONS["encode_video"],
-            "preprocessing": preprocessing,
-        }
-        if precision != "float32":
-            self.identity["precision"] = precision
-        self._model = model
-        if isinstance(model, nn.Module):
-            model.to(self.device).eval().requires_grad_(False)
-
-    def encode(self, pixels: Tensor) -> Tensor:
-        """Embed normalised clips (B, T, 3, S, S) → (B, dim), float32.
-
-        Raises:
-            ModelError: for clips of another number of frames or colours.
-            ClassPathError: where the object returns another shape.
-        """
-        self._check_shape(pixels)
-        with torch.inference_mode(), autocast(self.device, self.precision):
-            embeddings = self._model.encode(pixels.to(self.device))
-        if not isinstance(embeddings, Tensor) or embeddings.shape != (len(pixels), self.dim):
-            found = tuple(embeddings.shape) if isinstance(embeddings, Tensor) else type(embeddings).__name__
-            raise ClassPathError(
-                f"class {self.identity['model']}: encode returns {found}; it should be {(len(pixels), self.dim)}"
-            )
-        return embeddings.float().clone()

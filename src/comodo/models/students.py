@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from comodo.errors import ClassPathError, ModelError
-from comodo.models.base import REDUCTIONS, Student, StudentOptions, fetch, quiet
+from comodo.models.base import REDUCTIONS, Student, StudentOptions, fetch, noise_window, quiet
 from comodo.models.baselines.students import (
     DLinearStudent,
     InformerStudent,
@@ -160,9 +159,12 @@ def _try(student: Student, whose: str) -> None:
     """Embed one window of noise: what of a config does not fit shows here, not in the middle of a run."""
     if student.fitted and not len(student.model.biases):  # saved before it was fitted
         return
-    noise = np.random.default_rng(0).standard_normal((student.channels, 100)).astype(np.float32)
+    if (
+        isinstance(student, ClassStudent) and student.probe is None
+    ):  # it embeds windows of a length that is unknown
+        return
     try:
-        embedding = student(*student.collate([noise]))
+        embedding = student(*student.collate([noise_window(student.channels, student.tried_length)]))
     except Exception as error:
         raise ModelError(
             f"{whose}: this {student.family} model embeds no window: {first_line(error)}"
@@ -172,6 +174,8 @@ def _try(student: Student, whose: str) -> None:
             f"{whose}: this {student.family} model embeds a window of noise as {tuple(embedding.shape)}, or not as "
             f"finite numbers; it should be (1, {student.dim})"
         )
+    if (fault := student.differs(embedding)) is not None:
+        raise ModelError(f"{whose}: {fault}")
 
 
 def new_student(

@@ -15,7 +15,8 @@ from comodo.config import SPLITS, DatasetSettings
 from comodo.errors import ImuError
 from comodo.layouts.opening import open_layout
 from comodo.layouts.types import ImuSamples, Layout, Recording
-from comodo.testing.requirements import require
+from comodo.testing.requirements import attempt, require
+from comodo.text import first_line
 
 
 def check_layout(settings: DatasetSettings | Mapping[str, Any], *, per_split: int = 2) -> None:
@@ -54,14 +55,14 @@ def check_layout(settings: DatasetSettings | Mapping[str, Any], *, per_split: in
         return
     except Exception as error:
         raise AssertionError(
-            f"read_imu of a missing file raises {type(error).__name__}, not an ImuError"
+            f"read_imu of a missing file raises {type(error).__name__}, not an ImuError: {first_line(error)}"
         ) from error
     raise AssertionError("read_imu of a missing file raises no ImuError")
 
 
 def _check_recording(layout: Layout, recording: Recording, root: Path) -> None:
     with opened_files() as opened:
-        components = layout.read_imu(recording)
+        components = attempt(lambda: layout.read_imu(recording), f"read_imu of {recording.id!r}")
     files = (recording.video, recording.imu, *layout.clock_files(recording))
     named = {_absolute(path) for path in files if path is not None}
     unnamed = sorted(path for path in opened - named if path.is_relative_to(_absolute(root)))

@@ -22,7 +22,7 @@ from comodo.models.by_class import ClassStudent
 from comodo.models.distilled import load_distilled, save_distilled
 from comodo.models.seeds import seeded
 from comodo.objectives import Inputs, Lesson, objective_of
-from comodo.testing.requirements import class_path_of, require
+from comodo.testing.requirements import attempt, class_path_of, require
 
 SPLIT_OF: Final = ["train"] * 12 + ["val"] * 4 + ["test"] * 4
 WIDTH: Final = 8  # of the teacher's embeddings
@@ -114,7 +114,10 @@ def _check(
 def _check_gradient(student: ClassStudent, lesson: Lesson) -> None:
     assert lesson.loss is not None
     windows = torch.from_numpy(np.stack([_window(number) for number in lesson.train["window"][:4]]))
-    loss = lesson.loss(lesson.head(student(windows)), lesson.targets[torch.arange(4)])
+    outputs, targets, criterion = lesson.head(student(windows)), lesson.targets[torch.arange(4)], lesson.loss
+    loss = attempt(
+        lambda: criterion(outputs, targets), f"student {tuple(outputs.shape)}, targets {tuple(targets.shape)}"
+    )
     shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
     require(shape == (), f"the loss is {shape}; it should be one number, as a tensor without dimensions")
     require(loss.requires_grad, "no gradient flows from the loss: does it use the student's embeddings?")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from torch import Tensor
 
 from comodo.errors import ComodoError
+from comodo.jobs.class_paths import said
 
+T = TypeVar("T")
 CLOSE: Final = 1e-4  # of two embeddings of one input, relative to the largest number
 
 
@@ -16,6 +18,16 @@ def require(holds: bool, otherwise: str) -> None:
     """Raise `AssertionError` with the message `otherwise` unless something holds."""
     if not holds:
         raise AssertionError(otherwise)
+
+
+def attempt(call: Callable[[], T], what: str) -> T:
+    """Return what a call returns; an exception of a user's code becomes an `AssertionError` that names its place."""
+    try:
+        return call()
+    except (AssertionError, ComodoError):
+        raise
+    except Exception as error:
+        raise AssertionError(f"{what}: {said(error)}") from error
 
 
 def refused(call: Callable[[], object], what: str) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from comodo.models.by_class import ClassTeacher
+from comodo.models.class_teacher import ClassTeacher
 from comodo.models.teachers import Teacher
-from comodo.testing.requirements import class_path_of, close, refused, require
+from comodo.testing.requirements import attempt, class_path_of, close, refused, require
 
 
 def check_teacher(
@@ -39,7 +39,9 @@ def check_teacher(
     rng = np.random.default_rng(0)
     frames = rng.integers(0, 256, (3, made.n_frames, size, size, 3), dtype=np.uint8)
     pixels = made.normalise(frames)
-    embeddings = made.encode(pixels)
+    before = pixels.clone()
+    embeddings = attempt(lambda: made.encode(pixels), f"clips {tuple(pixels.shape)}")
+    require(torch.equal(pixels, before), "encode changes the pixels it is given: change a copy")
     require(
         embeddings.shape == (3, made.dim), f"embeddings are {tuple(embeddings.shape)}, not (3, {made.dim})"
     )
@@ -48,7 +50,11 @@ def check_teacher(
     require(not embeddings.requires_grad, "embeddings carry a gradient: a teacher is frozen")
     require(torch.equal(embeddings, made.encode(pixels)), "one clip is embedded differently each time")
     require(not torch.equal(embeddings[0], embeddings[1]), "two different clips have the same embedding")
-    alone = torch.cat([made.encode(pixels[i : i + 1]) for i in range(3)])
+    alone = torch.cat([_alone(made, pixels[i : i + 1]) for i in range(3)])
     require(close(alone, embeddings), "a clip has another embedding alone than in a batch")
     refused(lambda: made.encode(pixels.repeat(1, 2, 1, 1, 1)), f"clips of {2 * made.n_frames} frames")
     refused(lambda: made.encode(pixels[:, :, :1]), "frames of one colour")
+
+
+def _alone(teacher: Teacher, pixels: torch.Tensor) -> torch.Tensor:
+    return attempt(lambda: teacher.encode(pixels), "a single clip")

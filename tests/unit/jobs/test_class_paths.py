@@ -1,116 +1,18 @@
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from comodo.errors import ClassPathError
-from comodo.jobs import class_paths
 from comodo.jobs.class_paths import class_digest, import_class, make_object
-
-MODEL = """from mylab.layers import WIDTH
-import sidelab
-
-class Net:
-    def __init__(self, width=WIDTH):
-        self.width = width
-"""
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A working folder with a package, a module beside it that it imports, and one that it does not."""
-    package = tmp_path / "mylab"
-    package.mkdir()
-    (package / "__init__.py").write_text("")
-    (package / "models.py").write_text(MODEL)
-    (package / "layers.py").write_text("WIDTH = 3\n")
-    (tmp_path / "sidelab.py").write_text("import deeplab\n")
-    (tmp_path / "deeplab.py").write_text("import sidelab\n")  # a circle
-    (tmp_path / "unrelated.py").write_text("")
-    monkeypatch.chdir(tmp_path)
-    before, path = set(sys.modules), list(sys.path)
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        if name.split(".")[0] in {"mylab", "sidelab", "deeplab", "broken", "textwrap2", "place"}:
-            del sys.modules[name]
-    sys.path[:] = path
-
-
-def digest(path: str = "mylab.models:Net") -> str:
-    class_paths._digest.cache_clear()
-    return class_digest(path)
-
-
-@pytest.mark.parametrize("changed", ["mylab/layers.py", "mylab/models.py", "sidelab.py", "deeplab.py"])
-def test_an_edit_of_what_the_class_may_run(folder: Path, changed: str) -> None:
-    before = digest()
-    with (folder / changed).open("a") as file:
-        file.write("# edited\n")
-    assert digest() != before
-
-
-def test_a_new_helper_file(folder: Path) -> None:
-    before = digest()
-    (folder / "mylab/more.py").write_text("")
-    assert digest() != before
-
-
-def test_what_changes_nothing(folder: Path) -> None:
-    before = digest()
-    (folder / "unrelated.py").write_text("x = 1\n")
-    (folder / "mylab/notes.txt").write_text("x")
-    (folder / "mylab/__pycache__").mkdir()
-    (folder / "mylab/__pycache__/models.cpython-311.pyc").write_bytes(b"x")
-    os.utime(folder / "mylab/models.py", (1, 1))
-    assert digest() == before
-
-
-def test_the_folder_does_not_matter(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = digest()
-    moved = folder.rename(folder.with_name("elsewhere"))
-    monkeypatch.chdir(moved)
-    assert digest() == before
-    moved.rename(folder)
-
-
-def test_nothing_is_imported(folder: Path) -> None:
-    (folder / "mylab/models.py").write_text("raise SystemExit('imported')\n")
-    (folder / "mylab/__init__.py").write_text("raise SystemExit('imported')\n")
-    assert digest()
-    assert "mylab" not in sys.modules
-
-
-def test_files_that_cannot_be_parsed_count_as_bytes(folder: Path) -> None:
-    for content in (b"def", b"\xff\xfe", b"\0"):
-        (folder / "mylab/odd.py").write_bytes(content)
-        assert digest()
-
-
-def test_a_package_by_a_link(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
-    other = tmp_path_factory.mktemp("other")
-    (folder / "mylab").rename(other / "mylab")
-    (folder / "mylab").symlink_to(other / "mylab")
-    before = digest()
-    (other / "mylab/layers.py").write_text("WIDTH = 4\n")
-    assert digest() != before
-    assert make_object("mylab.models:Net", {}).width == 4
-
-
-def test_a_namespace_package(folder: Path) -> None:
-    (folder / "mylab/__init__.py").unlink()
-    before = digest()
-    (folder / "mylab/layers.py").write_text("WIDTH = 5\n")
-    assert digest() != before
-    assert make_object("mylab.models:Net", {}).width == 5
-
-
-def test_no_class_no_digest() -> None:
-    assert class_digest(None) == ""
+def folder(lab: Path) -> Path:
+    return lab
 
 
 def test_the_working_folder_comes_before_installed_packages(
@@ -144,11 +46,11 @@ def test_a_name_that_is_taken(folder: Path) -> None:
     ("content", "message"),
     [
         (
-            "1 / 0\n",
+            "1 / 0\nclass Net: ...\n",
             r"the import of broken failed: ZeroDivisionError: division by zero \(.*broken.py, line 1\)",
         ),
         (
-            "\nimport nowhere_at_all\n",
+            "\nimport nowhere_at_all\nclass Net: ...\n",
             r"ModuleNotFoundError: No module named 'nowhere_at_all' \(.*broken.py, line 2",
         ),
         ("def f(:\n", r"the import of broken failed: SyntaxError"),
@@ -163,7 +65,7 @@ def test_imports_that_fail(folder: Path, content: str, message: str) -> None:
 
 
 def test_a_failed_import_can_be_mended(folder: Path) -> None:
-    (folder / "broken.py").write_text("1 / 0\n")
+    (folder / "broken.py").write_text("1 / 0\nclass Net: ...\n")
     with pytest.raises(ClassPathError):
         import_class("broken:Net")
     (folder / "broken.py").write_text("class Net: ...  # mended\n")
@@ -200,3 +102,86 @@ def test_without_the_working_folder(folder: Path) -> None:
     """As for a saved student, which may come from a stranger: only what is installed is imported."""
     with pytest.raises(ClassPathError, match="no module 'mylab' among the installed packages"):
         import_class("mylab.models:Net", working_folder=False)
+
+
+def test_code_of_such_a_folder_by_the_folders_own_name(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A folder above it on the path makes it a package: `downloads.student.evil`."""
+    place = tmp_path_factory.mktemp("above")
+    student = place / "downloads/student"
+    student.mkdir(parents=True)
+    (student / "evil.py").write_text(f"open({str(folder / 'ran')!r}, 'w')\nclass Net: ...\n")
+    monkeypatch.syspath_prepend(place)
+    for path in ("downloads.student.evil:Net", "downloads.student:Net"):
+        with pytest.raises(ClassPathError, match=r"code out of .*student is never run"):
+            import_class(path, working_folder=False, outside=student)
+    (place / "downloads/__init__.py").write_text("")
+    (place / "downloads/link.py").symlink_to(student / "evil.py")
+    with pytest.raises(ClassPathError, match=r"code out of .*student is never run"):
+        import_class("downloads.link:Net", working_folder=False, outside=student)
+    assert not (folder / "ran").exists()
+
+
+def test_the_working_folder_of_an_interpreter_is_not_installed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`python -c` has the working folder on its path, as ""."""
+    monkeypatch.setattr(sys, "path", ["", *sys.path])
+    with pytest.raises(ClassPathError, match="no module 'mylab' among the installed packages"):
+        import_class("mylab.models:Net", working_folder=False)
+    assert import_class("mylab.models:Net").__name__ == "Net"
+    assert import_class("mylab.models:Net", working_folder=False).__name__ == "Net"  # imported already
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "antigravity:Net",
+        "venv.__main__:Net",
+        "test.autotest:Net",
+        "subprocess:Popen",
+        "pip.__main__:Net",
+        "__main__:Net",
+    ],
+)
+def test_programs_and_pythons_own_modules(folder: Path, path: str) -> None:
+    """Some do things when they are imported; no student is in them."""
+    before = set(sys.modules)
+    with pytest.raises(ClassPathError, match=r"it is no torch.nn.Module|no module") as caught:
+        import_class(path, working_folder=False)
+    assert "\n" not in str(caught.value)
+    assert not {"antigravity", "venv.__main__", "test.autotest", "pip.__main__"} & (set(sys.modules) - before)
+
+
+def test_a_module_that_ends_the_process(folder: Path) -> None:
+    (folder / "broken.py").write_text("import sys\nsys.exit(0)\nclass Net: ...\n")
+    with pytest.raises(
+        ClassPathError, match=r"the import of broken failed: SystemExit: 0 \(.*broken.py, line 2\)"
+    ):
+        import_class("broken:Net")
+
+
+def test_errors_name_the_users_own_line(folder: Path) -> None:
+    """Not that of the library which it calls wrongly."""
+    (folder / "broken.py").write_text(
+        "import json\nclass Net:\n    def __init__(self):\n        json.loads('{')\n"
+    )
+    with pytest.raises(ClassPathError, match=r"failed: JSONDecodeError: .* \(.*broken.py, line 4\)$"):
+        make_object("broken:Net", {})
+
+
+def test_an_error_of_an_imported_file_names_that_file(folder: Path) -> None:
+    (folder / "mylab/layers.py").write_text("WIDTH = 3\ndef f(:\n")
+    with pytest.raises(ClassPathError, match=r"SyntaxError: invalid syntax \(.*layers.py, line 2\)$"):
+        import_class("mylab.models:Net")
+
+
+def test_long_arguments_and_messages_stay_one_line(folder: Path) -> None:
+    (folder / "broken.py").write_text(
+        "class Net:\n    def __init__(self, **more):\n        raise ValueError('a\\nb' * 9)\n"
+    )
+    with pytest.raises(ClassPathError) as caught:
+        make_object("broken:Net", {"x": ["y" * 10_000]})
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 1000

@@ -15,7 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from comodo.errors import ClassPathError, ModelError
-from comodo.models.by_class import ClassTeacher, new_class_student
+from comodo.models.by_class import new_class_student
+from comodo.models.class_teacher import ClassTeacher
 from comodo.models.students import load_student, save_student
 from comodo.storage.artefacts import write_sums
 from tests.support import classes
@@ -56,8 +57,8 @@ def test_weights_depend_on_the_seed_alone() -> None:
     [
         ("subprocess:Popen", "it is no torch.nn.Module"),
         ("tests.support.classes:Teacher", "it is no torch.nn.Module"),
-        ("os:system", "os has no class 'system'"),
-        ("builtins:eval", "builtins has no class 'eval'"),
+        ("os:system", "it is no torch.nn.Module"),
+        ("builtins:eval", "it is no torch.nn.Module"),
         ("torch:load", "torch has no class 'load'"),
         ("nowhere:Net", "no module 'nowhere' among the installed packages"),
         ("../evil:Net", "write it as package.module:Name"),

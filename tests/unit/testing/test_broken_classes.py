@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-import pytest
+from typing import Any
 
-from comodo.errors import ClassPathError
+import numpy as np
+import pytest
+import torch
+
+from comodo.errors import ClassPathError, TrainingError
 from comodo.testing import check_objective, check_student, check_teacher
 from tests.support import classes
+from tests.support import odd_classes as odd
 
 
 def test_a_good_student() -> None:
@@ -27,13 +32,40 @@ def test_a_good_student() -> None:
         (classes.OfTheBatch, "a window has another embedding alone than in a batch"),
         (classes.SeesPadding, "what stands where the mask is 0 changes the embedding"),
         (classes.UnusedWeight, "no gradient reaches 2 weights: unused.weight, unused.bias"),
-        (classes.HiddenState, "saved and loaded, it embeds differently"),
-        (classes.Picky, "100 samples, please"),
+        (classes.HiddenState, "cannot be loaded: .* embeds noise differently than when it was saved"),
+        (classes.Picky, r"windows \(4, 6, 75\): RuntimeError: 100 samples, please \(.*classes.py, line"),
+        (odd.OwnGenerator, "two students of one seed have different weights"),
+        (odd.Counting, "a resumed training ends differently: keep its state in buffers"),
+        (odd.HiddenProjection, "cannot be loaded: .* embeds noise differently than when it was saved"),
+        (
+            odd.FailingInTraining,
+            r"in training mode: RuntimeError: no training, please \(.*odd_classes.py, line",
+        ),
+        (odd.Detached, "no gradient flows from the embeddings"),
+        (odd.NanForPadding, "not finite"),
+        (odd.AnyFloat, "forward returns torch.float64; it should be torch.float32"),
+        (odd.WithoutMask, r"forward of a student takes \(windows, mask=None\)"),
+        (odd.Lazy, "linear.weight has no size yet"),
+        (odd.Failing, "RuntimeError: a shape is wrong"),
     ],
 )
 def test_students(kind: type, message: str) -> None:
-    with pytest.raises((AssertionError, ClassPathError, RuntimeError), match=message):
+    with pytest.raises((AssertionError, ClassPathError), match=message) as caught:
         check_student(kind)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [odd.Tied, odd.Normalised, odd.NumpyWeights, odd.NumpyDim])
+def test_odd_but_good_students(kind: type) -> None:
+    check_student(kind)
+
+
+def test_the_generators_stay_as_they_are() -> None:
+    before = torch.get_rng_state(), np.random.get_state()[1].tolist()  # noqa: NPY002
+    check_student(odd.Normalised)
+    check_objective(odd.LossWithWeights)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.random.get_state()[1].tolist() == before[1]  # noqa: NPY002
 
 
 def test_a_good_teacher() -> None:
@@ -54,8 +86,51 @@ def test_a_good_teacher() -> None:
     ],
 )
 def test_teachers(kind: type, message: str) -> None:
-    with pytest.raises((AssertionError, ClassPathError), match=message):
+    with pytest.raises((AssertionError, ClassPathError), match=message) as caught:
         check_teacher(kind)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("list", r"encode returns list; it should be \(3, 3\)"),
+        ("numpy", r"encode returns ndarray; it should be \(3, 3\)"),
+        ("rank", r"encode returns \(3, 1, 3\); it should be \(3, 3\)"),
+        ("integers", r"encode returns torch.int64; it should be torch.float32"),
+        ("in place", r"encode changes the pixels it is given: change a copy"),
+        ("failing", r"clips \(3, 2, 3, 32, 32\): RuntimeError: no frames, please \(.*odd_classes.py, line"),
+        ("alone", r"a single clip: RuntimeError: two clips, please"),
+    ],
+)
+def test_what_teachers_return(how: str, message: str) -> None:
+    with pytest.raises((AssertionError, ClassPathError), match=message):
+        check_teacher(odd.PlainTeacher, how=how)
+
+
+def test_odd_but_good_teachers() -> None:
+    check_teacher(odd.PlainTeacher, how="doubles")
+    check_teacher(odd.Numbers, image_size=16, mean=[0.5] * 3, std=(0.2, 0.3, 0.4))
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"n_frames": 0}, "n_frames of a teacher is 0, not a number from 1"),
+        ({"n_frames": 2.0}, "n_frames of a teacher is 2.0"),
+        ({"dim": True}, "dim of a teacher is True"),
+        ({"dim": "3"}, "dim of a teacher is 3"),
+        ({"image_size": [224, 224]}, r"image_size of a teacher is \[224, 224\], not a number from 1"),
+        ({"mean": [0.5, 0.5]}, r"mean of a teacher is \[0.5, 0.5\], not three numbers, one per colour"),
+        ({"mean": 0.5}, "mean of a teacher is 0.5, not three numbers"),
+        ({"mean": ["a", "b", "c"]}, "mean of a teacher is"),
+        ({"std": [1, 0, 1]}, "std of a teacher is .*, which cannot divide"),
+        ({"std": [1, float("nan"), 1]}, "std of a teacher is .* not three numbers"),
+    ],
+)
+def test_numbers_of_teachers(more: dict[str, Any], message: str) -> None:
+    with pytest.raises(ClassPathError, match=message):
+        check_teacher(odd.Numbers, **more)
 
 
 @pytest.mark.parametrize("kind", [classes.Loss, classes.RememberingLoss, classes.Lessons])
@@ -71,6 +146,13 @@ def test_good_objectives(kind: type) -> None:
         (classes.DeadLoss, "no gradient flows from the loss"),
         (classes.TeacherLoss, "no gradient reaches the student"),
         (classes.RandomLoss, "two runs with one seed end differently"),
+        (odd.IntLoss, r"no gradient flows from the loss|the loss is torch.int64"),
+        (odd.NanLoss, r"the loss is nan"),
+        (
+            odd.FailingLoss,
+            r"student \(4, 8\), targets \(4, 8\): ValueError: not these \(.*odd_classes.py, line",
+        ),
+        (odd.OneLoss, r"the loss is \(1,\); it should be one number"),
         (classes.ForgetfulLoss, "a resumed run ends differently: keep its state in buffers"),
         (
             classes.NoObjective,
@@ -79,8 +161,23 @@ def test_good_objectives(kind: type) -> None:
     ],
 )
 def test_objectives(kind: type, message: str) -> None:
-    with pytest.raises((AssertionError, ClassPathError), match=message):
+    with pytest.raises((AssertionError, ClassPathError, TrainingError), match=message) as caught:
         check_objective(kind)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "how", ["nothing", "role", "activation", "bias", "width", "trained", "loss", "train"]
+)
+def test_lessons(how: str) -> None:
+    with pytest.raises(ClassPathError, match="the lesson is unsound"):
+        check_objective(odd.OddLessons, how=how)
+
+
+def test_other_good_objectives() -> None:
+    check_objective("torch.nn:MSELoss")
+    check_objective(odd.LossWithWeights)
+    check_objective(odd.OddLessons, how="mlp")
 
 
 def test_a_class_inside_a_function() -> None:
