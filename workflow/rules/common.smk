@@ -42,8 +42,9 @@ except QualityError as error:
 
 
 def check_classes():
-    """Refuse class paths whose module does not exist, before the first job."""
+    """Refuse class paths whose module or class does not exist, before the first job."""
     for block, entries in [
+        ("datasets", CONFIG.datasets),
         ("students", CONFIG.students),
         ("teachers", CONFIG.teachers),
         ("experiments", EXPERIMENTS),

@@ -35,6 +35,9 @@ PAIRS = [
     for objective in OBJECTIVES
     if family != "minirocket" or objective in ("supervised", "none")  # others are refused by the config
 ]
+OWN = "tests.support.odd_classes:Normalised"  # batch statistics and dropout
+LOSSES = ["tests.support.odd_classes:LossWithWeights", "tests.support.classes:Lessons"]
+PAIRS += [(OWN, objective) for objective in [*OBJECTIVES, *LOSSES]] + [("mantis", loss) for loss in LOSSES]
 
 
 class Stop(Exception):
@@ -52,11 +55,18 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def distil(inputs: Path, folder: Path, family: str, objective: str) -> None:
-    settings = ExperimentSettings(dataset="d", teacher="t", student="s", objective=objective, **SIZES)
+    named = {"class": objective} if ":" in objective else {"objective": objective}
+    settings = ExperimentSettings.model_validate(
+        {"dataset": "d", "teacher": "t", "student": "s", **named, **SIZES}
+    )
     taught = settings.sees_video
     experiment.distill(
         settings=settings,
-        student_settings=StudentSettings(architecture=family, architecture_config=FRESH[family]),
+        student_settings=StudentSettings.model_validate(
+            {"class": family}
+            if ":" in family
+            else {"architecture": family, "architecture_config": FRESH[family]}
+        ),
         seed=0,
         windows=CLIPS,
         imu=[inputs / "imu.h5"],
