@@ -95,7 +95,7 @@ def test_the_section_holds_means_gains_and_what_they_say(run: Path) -> None:
 def test_only_what_stands_between_the_markers_is_written_anew(tmp_path: Path) -> None:
     docs = tmp_path / "docs/benchmark-tables.md"
     table.insert(docs, "first")
-    assert docs.read_text().startswith("# Benchmarks\n")
+    assert docs.read_text().startswith("# Benchmark tables\n")
     docs.write_text(f"{docs.read_text()}\n## Speed\n\nfast\n")
     table.insert(docs, "second")
     text = docs.read_text()
