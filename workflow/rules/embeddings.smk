@@ -21,8 +21,8 @@ rule encode_video:
     params:
         version=VERSIONS["encode_video"],
         settings=lambda wildcards: teacher_of(wildcards).embedding_settings(),
-        # a function of `input` is no rerun trigger: embeddings do not depend on how they are computed
-        speed=lambda wildcards, input: teacher_of(wildcards).speed_settings(),
+        # a function of `input` is no rerun trigger: embeddings do not depend on how they are computed, pretraining is an input
+        job=lambda wildcards, input: teacher_of(wildcards).job_settings(),
         checkpoint=lambda wildcards: model_state(teacher_of(wildcards)),
     message:
         "Encoding {wildcards.dataset}, shard {wildcards.shard}, with {wildcards.teacher}"

@@ -11,7 +11,7 @@ with job_log(snakemake.log[0]):
     encode_shard(
         candidates=read_table(snakemake.input.clips),
         video=Path(snakemake.input.video),
-        settings=TeacherSettings.model_validate(snakemake.params.settings | snakemake.params.speed),
+        settings=TeacherSettings.model_validate(snakemake.params.settings | snakemake.params.job),
         made=optional_path(snakemake.input.teacher),
         store=Path(snakemake.output.store),
         threads=snakemake.threads,

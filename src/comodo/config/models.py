@@ -97,9 +97,13 @@ class TeacherSettings(ModelSettings):
         description="share of train clips seen mirrored (published: 0.5, drawn anew each run)",
     )
 
-    def speed_settings(self) -> dict[str, Any]:
-        """Return the settings of how embeddings are computed, which do not change them (but for rounding)."""
-        return self.model_dump(mode="json", include={"batch_size", "compile"})
+    def job_settings(self) -> dict[str, Any]:
+        """Return the settings that an encoding job needs beside `embedding_settings`, as plain values.
+
+        `batch_size` and `compile` do not change embeddings (but for rounding). Other `pretraining` makes another
+        teacher, which is encoded again because it is an input; the job compares it with what the teacher carries.
+        """
+        return self.model_dump(mode="json", include={"batch_size", "compile", "pretraining"})
 
     def made_by(self) -> str:
         """Return a digest of the settings of fresh weights and their pretraining: a made teacher carries it."""
