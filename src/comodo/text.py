@@ -5,8 +5,10 @@ Artefacts (parquet, HDF5, JSON) hold ids and labels as they are.
 
 from __future__ import annotations
 
+import difflib
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -50,6 +52,12 @@ def for_people(table: pd.DataFrame) -> pd.DataFrame:
         return f"'{inert_line(value)}" if FORMULA.match(_bare(value)) else inert_line(value)
 
     return table.apply(lambda column: column if column.dtype.kind in "biufcmM" else column.map(cell))
+
+
+def did_you_mean(value: str, known: Iterable[str]) -> str:
+    """Name the known text nearest to `value`, as the end of a message; "" where none is near."""
+    near = difflib.get_close_matches(value, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _bare(text: str) -> str:

@@ -143,7 +143,7 @@ class NanTeacher(Teacher):
         return super().encode(pixels) / 0
 
 
-class Framelesss:
+class Frameless:
     dim = 3
 
     def encode(self, pixels: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+from tests.support.project import ROOT
 
 
 def code_blocks(page: str, language: str) -> list[str]:

@@ -16,8 +16,8 @@ from comodo.commands.cli import main
 from comodo.errors import ConfigError, DataError, ImuError, ModelError
 from comodo.models.students import save_student
 from comodo.storage.artefacts import open_hdf5
-from tests.support.docs import ROOT, code_blocks
-from tests.support.project import tiny_config
+from tests.support.docs import code_blocks
+from tests.support.project import ROOT, tiny_config
 from tests.support.students import small_student
 from tests.support.writers import motion
 

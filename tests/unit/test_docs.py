@@ -13,7 +13,8 @@ import yaml
 
 from comodo.commands.cli import COMMANDS, main
 from comodo.config import load_config
-from tests.support.docs import ROOT, code_blocks
+from tests.support.docs import code_blocks
+from tests.support.project import ROOT
 
 PAGES = [
     "README.md",

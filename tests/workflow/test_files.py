@@ -12,8 +12,8 @@ import pandas as pd
 import pytest
 
 from comodo.report.published import COLUMNS
-from tests.support.docs import ROOT, code_blocks
-from tests.support.project import Project
+from tests.support.docs import code_blocks
+from tests.support.project import ROOT, Project
 
 pytestmark = pytest.mark.workflow
 PAGE = "docs/files.md"

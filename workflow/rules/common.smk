@@ -17,15 +17,13 @@ from comodo.storage.files import check_working_folder
 
 try:
     check_working_folder(Path.cwd())
-except WriteError as error:
-    raise WorkflowError(str(error))
-
-try:
     for file in workflow.configfiles:
         check_duplicate_keys(Path(file))
     CONFIG = load(config)
 except ConfigError as error:
     raise WorkflowError(f"the config has faults:\n{error}")
+except WriteError as error:
+    raise WorkflowError(str(error))
 
 EXPERIMENTS = CONFIG.experiments
 SETTINGS = {name: CONFIG.used_settings(name) for name in EXPERIMENTS}  # what the students depend on

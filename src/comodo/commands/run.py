@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from comodo.commands.workflow import repository, run_to_the_end
+from comodo.commands.workflow import run_to_the_end, snakemake_command
 from comodo.config import load_config
 from comodo.errors import CommandError
 
@@ -46,7 +45,6 @@ def run(
             )
         else:
             path = Path(config)
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(repository() / "Snakefile")]
-        command += ["--configfile", str(path), "--cores", str(cores), *(["--dry-run"] if dry_run else [])]
+        command = [*snakemake_command(path, cores), *(["--dry-run"] if dry_run else [])]
         if status := run_to_the_end([*command, "--", *targets]):
             raise CommandError(f"the run ended with status {status}: see above, and results/logs/")

@@ -73,6 +73,13 @@ def repository() -> Path:
     )
 
 
+def snakemake_command(config: Path, cores: int | str) -> list[str]:
+    """Return the command that runs the workflow by a config file; options and targets may follow."""
+    snakefile = repository() / "Snakefile"
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
+    return [*command, "--configfile", str(config), "--cores", str(cores)]
+
+
 def dataset_settings(folder: str, kind: str | None) -> dict[str, Any]:
     """Settings of a published dataset in a folder: those of its own config file, with this root and its splits.
 
@@ -142,9 +149,8 @@ def run_experiment(
     settings = load(config)
     ((name, experiment),) = settings.experiments.items()
     run = f"results/experiments/{name}/seed{settings.seeds[0]}"
-    snakefile, path = repository() / "Snakefile", CONFIGS / f"{name}.yaml"
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(snakefile)]
-    command += ["--configfile", str(path), "--cores", options.cores]
+    path = CONFIGS / f"{name}.yaml"
+    command = snakemake_command(path, options.cores)
     shown = printable(shlex.join(["snakemake", *command[3:]]))
     with atomic(output_file("the config", path, [], "a config by `comodo`", _is_config)) as partial:
         partial.write_text(_config_text(config, flags, shown), encoding="utf-8")

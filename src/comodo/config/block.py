@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -21,6 +20,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from comodo.jobs.class_paths import CLASS_PATH
+from comodo.text import did_you_mean
 
 # what lies in results/, beside a folder per dataset
 RESERVED_NAMES = {
@@ -141,5 +141,4 @@ class ByClass(Block):
 
 def hint(value: str, known: Any) -> str:
     """Name the known key nearest to `value`, else all known keys."""
-    near = difflib.get_close_matches(value, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
+    return did_you_mean(value, known) or f"; known: {', '.join(sorted(known))}"

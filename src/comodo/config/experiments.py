@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
-import json
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal
@@ -25,6 +23,7 @@ from comodo.config.objectives import (
     SupervisedKeys,
     TrainingKeys,
 )
+from comodo.storage.files import json_digest
 
 MOST_POINTS = 10_000  # of a sweep
 
@@ -102,8 +101,7 @@ class ExperimentSettings(
 
 def trained_by(experiment: ExperimentSettings, student: StudentSettings, seed: int) -> str:
     """Return a digest of all settings that a trained student depends on, and of its seed."""
-    text = json.dumps([experiment.used, student.used(), seed], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    return json_digest([experiment.used, student.used(), seed])
 
 
 SWEPT = set(ExperimentSettings.model_fields) - {"eval_datasets", "baseline", "class_path", "class_kwargs"}

@@ -13,7 +13,7 @@ from comodo.config.duplicates import check_duplicate_keys
 from comodo.config.faults import fault_line
 from comodo.config.root import Config
 from comodo.errors import ConfigError
-from comodo.storage.regular import open_text
+from comodo.storage.regular import read_text
 from comodo.text import first_line, inert
 
 
@@ -42,8 +42,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     import yaml
 
     try:
-        with open_text(path) as file:
-            content = yaml.safe_load(file.read())
+        content = yaml.safe_load(read_text(path))
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     except UnicodeError as error:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeVar
@@ -12,6 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from comodo.config.block import Block, ByClass, PathStr, Precision, in_key_order
 from comodo.config.datasets import SimulateSettings
+from comodo.storage.files import json_digest
 
 
 class PretrainingSettings(Block):
@@ -108,8 +107,7 @@ class TeacherSettings(ModelSettings):
     def made_by(self) -> str:
         """Return a digest of the settings of fresh weights and their pretraining: a made teacher carries it."""
         keys = {"architecture", "architecture_config", "seed", "pretraining"}
-        text = json.dumps(self.model_dump(mode="json", include=keys), sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return json_digest(self.model_dump(mode="json", include=keys))
 
     def embedding_settings(self) -> dict[str, Any]:
         """Return the settings that embeddings depend on, as plain values.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,12 +10,13 @@ from comodo.errors import DamageError
 from comodo.models.distilled import saved_about
 from comodo.models.students import OWN_FILE
 from comodo.storage.artefacts import read_json
+from comodo.storage.files import json_digest
 
 
 def history_digest(rows: Sequence[Mapping[str, Any]]) -> str:
     """Return a digest of a history but for its durations, which differ each time: the student carries it."""
     lasting = [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
-    return hashlib.sha256(json.dumps(lasting, sort_keys=True).encode()).hexdigest()[:16]
+    return json_digest(lasting)
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:

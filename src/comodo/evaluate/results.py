@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -16,7 +14,7 @@ from comodo.embeddings.anchors import ANCHOR_RULES
 from comodo.embeddings.ranking import top_k
 from comodo.errors import DamageError
 from comodo.evaluate.metrics import hits_by_recording
-from comodo.storage.files import write_json
+from comodo.storage.files import json_digest, write_json
 from comodo.storage.regular import read_bytes
 
 SCORINGS: Final = {"anchors": {*ANCHOR_RULES}, "head": {"head"}, "svm": {"decision", "platt"}}
@@ -94,10 +92,7 @@ class Scores(_Row):
 
     def content(self) -> str:
         """Return a digest of everything but the checksum."""
-        text = json.dumps(
-            self.model_dump(mode="json", exclude={"checksum"}, exclude_none=True), sort_keys=True
-        )
-        return hashlib.sha256(text.encode()).hexdigest()[:16]
+        return json_digest(self.model_dump(mode="json", exclude={"checksum"}, exclude_none=True))
 
 
 def result_of(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import hashlib
 import os
 import re
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from comodo.errors import ClassPathError
+from comodo.text import did_you_mean
 
 CLASS_PATH: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 DYNAMIC: Final = re.compile(r"import \*|__getattr__|__path__|globals\(|sys\.modules|setattr\(|exec\(")
@@ -151,8 +151,8 @@ def no_class(class_path: str, known: Iterable[str]) -> ClassPathError:
 def suggestion(name: str, known: Iterable[str]) -> str:
     """Name the known name nearest to `name`, else some of them."""
     known = sorted(known)
-    if near := difflib.get_close_matches(name, known, n=1, cutoff=0.5):
-        return f"; did you mean {near[0]!r}?"
+    if near := did_you_mean(name, known):
+        return near
     return f"; it has {', '.join(known[:8])}{' …' if len(known) > 8 else ''}" if known else ""
 
 

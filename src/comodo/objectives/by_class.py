@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
@@ -41,13 +43,22 @@ def class_objective(class_path: str, kwargs: Mapping[str, Any], settings: ClassS
     return ClassLoss(kind, class_path, kwargs, settings)
 
 
-class ClassLoss:
-    """A loss module of the user's own, with a linear projection of the student to the teacher's width."""
+@dataclass(frozen=True)
+class _OfClass:
+    """What an objective is made from: an imported class, its path and arguments, the experiment's settings."""
 
-    def __init__(
-        self, kind: type[Any], class_path: str, kwargs: Mapping[str, Any], settings: ClassSettings
-    ) -> None:
-        self.kind, self.class_path, self.kwargs, self.settings = kind, class_path, kwargs, settings
+    kind: type[Any]
+    class_path: str
+    kwargs: Mapping[str, Any]
+    settings: ClassSettings
+
+    def seeded(self, seed: int) -> AbstractContextManager[None]:
+        """Return a context in which the user's code draws by the seed of the experiment."""
+        return all_seeded(named_seed(seed, f"{self.class_path} objective"))
+
+
+class ClassLoss(_OfClass):
+    """A loss module of the user's own, with a linear projection of the student to the teacher's width."""
 
     def lesson(self, inputs: Inputs) -> Lesson:
         """Return the train pairs and the loss, which gets unit teacher embeddings; its weights are of the seed."""
@@ -57,22 +68,17 @@ class ClassLoss:
             )
         rows = train_rows(inputs, self.settings.clips_per_recording)
         lesson = paired_lesson(inputs, rows, linear_projection(inputs))
-        with all_seeded(named_seed(inputs.seed, f"{self.class_path} objective")):
+        with self.seeded(inputs.seed):
             lesson.loss = called(self.class_path, self.kind, self.kwargs)
         return lesson
 
 
-class ClassObjective:
+class ClassObjective(_OfClass):
     """A whole objective of the user's own; what its `lesson` returns is checked before the training."""
-
-    def __init__(
-        self, kind: type[Any], class_path: str, kwargs: Mapping[str, Any], settings: ClassSettings
-    ) -> None:
-        self.kind, self.class_path, self.kwargs, self.settings = kind, class_path, kwargs, settings
 
     def lesson(self, inputs: Inputs) -> Lesson:
         """Return the lesson; what is random in it is of the seed. Raises `ClassPathError` for an unsound one."""
-        with all_seeded(named_seed(inputs.seed, f"{self.class_path} objective")):
+        with self.seeded(inputs.seed):
             lesson = called(self.class_path, self.kind, self.kwargs, self.settings).lesson(inputs)
         if (fault := _fault(lesson, inputs)) is not None:
             raise ClassPathError(f"class {self.class_path}: the lesson is unsound: {fault}")

@@ -7,7 +7,6 @@ workflow is parsed: the job graph is known before any media file is opened.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Callable, Iterable
 from functools import cache
@@ -21,6 +20,7 @@ from comodo.layouts.opening import open_layout
 from comodo.layouts.table import check_imu_described
 from comodo.layouts.types import Recording
 from comodo.storage.artefacts import read_json
+from comodo.storage.files import json_digest
 
 AS_SIMULATED = "as simulated"
 
@@ -114,7 +114,7 @@ def labelled_state(dataset: str, settings: DatasetSettings, shard: int | None, m
     recordings = recordings_of(dataset, settings, shard)
     check_imu_described(dataset, settings, recordings)
     rows = [[r.id, r.split, r.label, r.group] for r in recordings]
-    return hashlib.sha256(json.dumps(rows).encode()).hexdigest()[:16] + class_digest(settings.class_path)
+    return json_digest(rows) + class_digest(settings.class_path)
 
 
 def model_state(settings: ModelSettings) -> str:
@@ -131,7 +131,7 @@ def folder_state(folder: str | None, pattern: str = "*") -> str:
     root = Path(folder)
     found = sorted(root.glob(pattern))
     states = [[str(path.relative_to(root)), *(_state(path) or ())] for path in found]
-    return hashlib.sha256(json.dumps(states).encode()).hexdigest()[:16]
+    return json_digest(states)
 
 
 def _touched(root: Path, marker: Path) -> set[Path]:

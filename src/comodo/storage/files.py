@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import hashlib
 import json
 import logging
 import os
@@ -199,6 +200,11 @@ def write_json(content: Any, path: Path) -> None:
     """Write indented JSON whole or not at all; NaN is refused."""
     with atomic(path) as partial:
         partial.write_text(json.dumps(content, indent=1, allow_nan=False) + "\n")
+
+
+def json_digest(content: Any) -> str:
+    """Return a short digest of plain values; the order of keys does not count."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def strict_json(text: str | bytes) -> Any:

@@ -81,7 +81,7 @@ def test_a_good_teacher() -> None:
         (classes.ConstantTeacher, "two different clips have the same embedding"),
         (classes.BatchTeacher, "a clip has another embedding alone than in a batch"),
         (classes.NanTeacher, "embeddings are not finite"),
-        (classes.Framelesss, "n_frames of a teacher is None, not a number from 1"),
+        (classes.Frameless, "n_frames of a teacher is None, not a number from 1"),
         (classes.Speechless, r"a teacher has a method encode\(pixels\)"),
     ],
 )
