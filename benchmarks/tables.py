@@ -104,7 +104,7 @@ def section(figures: dict[str, Any]) -> str:
 `make bench` ({", ".join(days)}): {cpu}, {where["memory_gb"]} GB.
 {where["system"]}; {packages}.
 
-Each line runs in a process of its own, ours and the limit in turn. Told are medians; the ratio is the median of the
+Each line runs in its own process, ours and the limit in turn. The table shows medians; the ratio is the median of the
 pairs' ratios, the spread their extremes. `make bench LINES=svm` runs one line. The figures lie in
 [speed.json](speed.json); [scaling.md](scaling.md) tells what they mean for large data, and
 [performance.md](performance.md) what bounds each stage.

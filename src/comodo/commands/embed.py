@@ -1,6 +1,6 @@
 """`comodo embed`: features of new recordings by a trained student.
 
-IMU comes from csv files, camera files (GoPro, Insta360, DJI, Sony), Aria recordings (.vrs) or processed arrays (.npy).
+IMU comes from csv files, camera files (GoPro, Insta360, Sony), Aria recordings (.vrs) or processed arrays (.npy).
 It is resampled and cut as in an IMU-only dataset of the workflow: window i covers [i · clip_s, (i + 1) · clip_s) s.
 """
 

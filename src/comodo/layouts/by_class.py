@@ -23,7 +23,7 @@ IMU_REASONS: Final = (
 
 
 class ClassLayout:
-    """A layout of the user's own class, made from (name, settings, **kwargs); what it returns is checked.
+    """A layout of the user's own class, made from (name, settings, **kwargs). Its return values are checked.
 
     `clock_files` may be left out where `read_imu` opens nothing but `recording.imu` and `recording.video`.
     """

@@ -15,8 +15,8 @@ def require_reader(module: str, package: str, path: Path, kind: str) -> None:
     """Raise `LayoutError` where the package that reads a kind of recording is not installed.
 
     Args:
-        module: what the package is imported as.
-        package: what `pip install` takes.
+        module: name that the package is imported by.
+        package: argument of `pip install`.
         path: the recording.
         kind: of recording, for the message.
     """

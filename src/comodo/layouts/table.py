@@ -1,7 +1,7 @@
 """Anyone's own recordings: a csv with one row per recording.
 
 Columns `recording, split, label, video, imu` and, where wanted, `group, start_s, end_s`. Paths are relative to the
-dataset's `root`. An empty `imu` means that the camera file holds the IMU (GoPro, Insta360, DJI, Sony: read by
+dataset's `root`. An empty `imu` means that the camera file holds the IMU (GoPro, Insta360, Sony: read by
 telemetry-parser); else it is a csv whose columns, units and clock the config key `imu.csv` describes. With `start_s`
 and `end_s` (seconds of the video file) several recordings can be cut out of one file.
 

@@ -1,4 +1,4 @@
-"""What holds for models of users' classes, whatever their role."""
+"""Checks of students and teachers of users' classes."""
 
 from __future__ import annotations
 

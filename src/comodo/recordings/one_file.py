@@ -34,7 +34,7 @@ def read_imu(
     """Read the IMU of a file and resample it to one clock, as the workflow does for an IMU-only dataset.
 
     Args:
-        path: a csv file, a camera file (GoPro, Insta360, DJI, Sony), an Aria recording (.vrs), or processed arrays
+        path: a csv file, a camera file (GoPro, Insta360, Sony), an Aria recording (.vrs), or processed arrays
             (.npy).
         columns: columns, units and clock of a csv file by the config's keys `datasets.<name>.imu.csv`: `time`,
             `time_unit` or `rate_hz`, `accel`, `accel_unit`, `gyro`, `gyro_unit`. None: the csv has Ego4D's columns.

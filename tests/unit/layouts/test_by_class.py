@@ -1,4 +1,4 @@
-"""Layouts of users' own classes: what they return is checked, and their faults are named."""
+"""Layouts of users' own classes: return values are checked, and errors name the fault."""
 
 from __future__ import annotations
 
