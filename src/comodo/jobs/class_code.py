@@ -90,6 +90,8 @@ def installed(name: str) -> ModuleSpec | None:
 
 def _on_path(name: str, path: list[str]) -> ModuleSpec | None:
     for finder in sys.meta_path:  # PathFinder, and those of built-in modules and of editable installs
+        if type(finder).__module__ == "_distutils_hack":  # setuptools': asked for pip, it swaps distutils
+            continue
         found = finder.find_spec(name, path if finder is PathFinder else None)
         if found is not None:
             return found

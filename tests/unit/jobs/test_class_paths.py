@@ -154,6 +154,16 @@ def test_programs_and_pythons_own_modules(folder: Path, path: str) -> None:
     assert not {"antigravity", "venv.__main__", "test.autotest", "pip.__main__"} & (set(sys.modules) - before)
 
 
+def test_looking_for_pip_leaves_setuptools_alone() -> None:
+    """Asked for pip, the finder of setuptools drops its own distutils; then `import setuptools` fails."""
+    code = """
+from comodo.jobs.class_code import installed
+assert installed("pip") is not None
+import setuptools
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_a_module_that_ends_the_process(folder: Path) -> None:
     (folder / "broken.py").write_text("import sys\nsys.exit(0)\nclass Net: ...\n")
     with pytest.raises(
