@@ -52,11 +52,17 @@ class LayoutError(ComodoError, ValueError):
 
 
 class ImuError(ComodoError):
-    """IMU of one recording that cannot be used; `reason` is a key of `comodo.clips.REASONS`."""
+    """IMU of one recording that cannot be used.
+
+    Attributes:
+        reason: a key of `comodo.clips.REASONS`.
+        notes: what was noticed before (`comodo.notes`).
+    """
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(inert_line(message))
         self.reason = reason
+        self.notes: list[str] = []
 
 
 class VideoError(ComodoError):

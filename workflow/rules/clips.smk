@@ -40,6 +40,7 @@ rule report_quality:
     input:
         recordings="results/{dataset}/recordings.parquet",
         shards=of_shards("results/{dataset}/clips/{shard}.parquet"),
+        imu=of_shards("results/{dataset}/imu/{shard}.h5"),
     output:
         quality=report(
             "results/{dataset}/quality.csv",
@@ -58,6 +59,7 @@ rule report_quality:
         runtime=30,
     params:
         version=VERSIONS["report_quality"],
+        score_windows=CONFIG.evaluation.score_windows,
     message:
         "Reporting the quality of {wildcards.dataset}"
     script:
@@ -82,6 +84,7 @@ rule merge_clips:
         runtime=30,
     params:
         version=VERSIONS["merge_clips"],
+        score_windows=CONFIG.evaluation.score_windows,
         # The default, as the first version recorded it; the limit itself reruns nothing (see check_accepted).
         max_bad_fraction=0.1,
         allowed=lambda wildcards, input: CONFIG.datasets[wildcards.dataset].max_bad_fraction,

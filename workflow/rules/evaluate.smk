@@ -111,7 +111,7 @@ rule evaluate_svm:
         runtime=240,
     params:
         version=VERSIONS["evaluate_svm"],
-        settings=CONFIG.evaluation.model_dump(mode="json"),
+        settings=CONFIG.evaluation.model_dump(mode="json", exclude={"score_windows"}),
     message:
         "Scoring {wildcards.run} by an SVM"
     script:

@@ -13,5 +13,6 @@ with job_log(snakemake.log[0]):
         shards=[Path(path) for path in snakemake.input.shards],
         max_bad_fraction=snakemake.params.allowed,
         dataset=snakemake.wildcards.dataset,
+        score_windows=snakemake.params.score_windows,
     )
     write_table(windows, Path(snakemake.output.clips))

@@ -9,5 +9,7 @@ with job_log(snakemake.log[0]):
     write_quality(
         recordings=Path(snakemake.input.recordings),
         shards=[Path(path) for path in snakemake.input.shards],
+        imu=[Path(path) for path in snakemake.input.imu],
+        score_windows=snakemake.params.score_windows,
         target=Path(snakemake.output.quality),
     )

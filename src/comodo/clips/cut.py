@@ -66,7 +66,9 @@ def cut_windows(signal: ImuSignal, seconds: float | None = 5.0) -> SignalWindows
     whole = [window for window in candidates if not window.reason]
     if not whole:
         reason, detail = coverage.why_none(candidates)
-        raise ImuError(reason, detail or f"{REASONS[reason]}, in each of {len(candidates)} windows")
+        error = ImuError(reason, detail or f"{REASONS[reason]}, in each of {len(candidates)} windows")
+        error.notes = signal.notes
+        raise error
     return SignalWindows(
         np.stack([signal.data[:, slice(*window.samples)] for window in whole]),
         np.array([window.time_s[0] for window in whole]),

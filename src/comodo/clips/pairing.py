@@ -76,8 +76,8 @@ def pair_shard(
         settings: of the dataset.
 
     Returns:
-        The table of `pair_clips` with column `shard`; every recording has a row with window -1, which says why it
-        has no pair, or (reason "") what looks odd about it.
+        The table of `pair_clips` with column `shard`. Every recording has a row with window -1; its detail says why it
+        has no pair, and then its notes.
     """
     table = pd.DataFrame(columns=list(TABLE_COLUMNS)) if video is None else read_table(video)
     candidates = pair_clips(recordings, table, imu, settings)
@@ -87,7 +87,16 @@ def pair_shard(
         index=False, name=None
     ):
         odd.setdefault(recording, []).append(f"{reason}: {detail}")
-    dropped = set(candidates.loc[candidates["window"] < 0, "recording"])
+    whole_rows = candidates["window"] < 0
+    dropped = set(candidates.loc[whole_rows, "recording"])
+    candidates.loc[whole_rows, "detail"] = [
+        "; ".join(
+            [*([detail] if detail else []), *(text for text in odd.get(recording, []) if text != detail)]
+        )
+        for recording, detail in candidates.loc[whole_rows, ["recording", "detail"]].itertuples(
+            index=False, name=None
+        )
+    ]
     whole = [
         _row(recording, -1, detail="; ".join(odd.get(recording.id, [])))
         for recording in recordings
@@ -121,7 +130,17 @@ def _without_video(recording: Recording, imu: h5py.Group, settings: DatasetSetti
     """All windows from the first sample of the IMU to its last, or all the IMU; nothing beyond the recording's cut."""
     signal = ImuCoverage.of_group(imu, settings.clip_s)
     windows = signal.imu_only(settings.clip_s, recording.end_s and recording.end_s - recording.start_s)
-    rows = [_row(recording, w.number, w.time_s, w.samples, reason=w.reason) for w in windows]
+    rows = [
+        _row(
+            recording,
+            w.number,
+            w.time_s,
+            w.samples,
+            reason=w.reason,
+            detail=signal.hole(w.number) if w.reason == "imu_gap" else "",
+        )
+        for w in windows
+    ]
     _sample(rows, settings.clips_per_recording)
     if not any(row["reason"] == "" for row in rows):
         reason, detail = imu.attrs["reason"], imu.attrs["detail"]
@@ -149,7 +168,8 @@ def _windows(
         has_video = i < n_video and not gap
         reason = imu_reason or ("video_gap" if gap else "" if has_video else "no_video")
         frames = (i * clip_frames, clip_frames) if has_video else (-1, 0)
-        rows.append(_row(recording, i, (i * clip_s, (i + 1) * clip_s), samples, frames, reason))
+        detail = signal.hole(i) if reason == "imu_gap" else ""
+        rows.append(_row(recording, i, (i * clip_s, (i + 1) * clip_s), samples, frames, reason, detail))
     return rows
 
 
@@ -184,7 +204,7 @@ def _whole(
     whole_imu = reason in ("", "no_video", "video_gap")
     samples = (begin - signal.first, end - signal.first) if whole_imu else (-1, -1)
     frames = (0, video["n_frames"]) if video["n_frames"] and not frozen else (-1, 0)
-    return _row(recording, 0, time, samples, frames, reason)
+    return _row(recording, 0, time, samples, frames, reason, signal.hole(0) if reason == "imu_gap" else "")
 
 
 def _row(
@@ -232,4 +252,5 @@ def _why_no_pair(
         detail = f"IMU from {first:.2f} to {last:.2f} s, video from 0 to {video['duration_s']:.2f} s"
         return "no_overlap", detail
     reasons = Counter(row["reason"] for row in rows if row["window"] < n_video)
-    return reasons.most_common(1)[0][0], ""
+    reason = reasons.most_common(1)[0][0]
+    return reason, next(row["detail"] for row in rows if row["reason"] == reason)

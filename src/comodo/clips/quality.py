@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import pandas as pd
 
 from comodo.clips.tables import is_kept, kept_pairs, merge_candidates
 from comodo.config import SPLITS
 from comodo.errors import DamageError, QualityError
+from comodo.notes import NOTES, count_notes
+from comodo.recordings.imu_shard import CLOCK, read_clocks
 from comodo.storage.artefacts import read_table, read_tables
 from comodo.storage.files import atomic
 from comodo.storage.regular import open_regular
@@ -22,16 +25,24 @@ log = logging.getLogger(__name__)
 WINDOW_COLUMNS: Final = ["recording", "split", "label", "window", "start_s", "end_s", "reason", "detail"]
 
 
-def report_quality(recordings: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFrame:
+def report_quality(
+    recordings: pd.DataFrame,
+    candidates: pd.DataFrame,
+    clocks: Mapping[str, Mapping[str, float]] | None = None,
+    score_windows: Literal["paired", "imu"] = "paired",
+) -> pd.DataFrame:
     """Return the quality report: one row per indexed recording, then one per dropped window.
 
     Args:
         recordings: the index.
         candidates: of all shards, dropped ones included (`pair_clips`).
+        clocks: of the recordings (`read_clocks`).
+        score_windows: see `evaluation.score_windows`.
 
     Returns:
         Columns recording, split, label, window (-1: the recording as a whole), start_s, end_s, reason ("" is kept),
-        detail, and pairs, the number of a recording's pairs; in an IMU-only dataset windows, the number of its windows.
+        detail; pairs, the number of a recording's pairs (in an IMU-only dataset windows, the number of its windows);
+        used_for, what these or the dropped window are used for ("all", "scores" or ""); and those of `CLOCK`.
     """
     unknown = set(candidates["recording"]) - set(recordings["recording"])
     unseen = set(recordings["recording"]) - set(candidates["recording"])
@@ -45,9 +56,15 @@ def report_quality(recordings: pd.DataFrame, candidates: pd.DataFrame) -> pd.Dat
     own["reason"] = own["recording"].map(whole["reason"]).fillna("")
     own["detail"] = own["recording"].map(whole["detail"]).fillna("")
     dropped = candidates[(candidates["window"] >= 0) & (candidates["reason"] != "")]
-    return pd.concat([own, dropped[WINDOW_COLUMNS].assign(**{count: 0})], ignore_index=True)[
-        [*WINDOW_COLUMNS, count]
-    ]
+    own["used_for"] = own[count].gt(0).map({True: "all", False: ""})
+    for name in CLOCK:
+        own[name] = [(clocks or {}).get(recording, {}).get(name, math.nan) for recording in own["recording"]]
+    scored = dropped["reason"].eq("no_video") & (score_windows == "imu")
+    more = dropped[WINDOW_COLUMNS].assign(used_for=scored.map({True: "scores", False: ""}))
+    more[count] = 0
+    more[list(CLOCK)] = math.nan
+    columns = [*WINDOW_COLUMNS, "used_for", *CLOCK, count]
+    return pd.concat([own, more], ignore_index=True)[columns]
 
 
 def summarise_quality(quality: pd.DataFrame) -> str:
@@ -90,22 +107,47 @@ def check_quality(quality: pd.DataFrame, max_bad_fraction: float, dataset: str) 
             )
 
 
-def write_quality(recordings: Path, shards: Sequence[Path], target: Path) -> None:
+def summarise_notes(quality: pd.DataFrame) -> str:
+    """Return how many recordings have notes of each kind, a line per kind; "" for no notes."""
+    counts = count_notes(quality.loc[quality["window"] < 0, "detail"])
+    return "\n".join(
+        f"{number} recording{'s' if number > 1 else ''} with {kind}: {NOTES[kind].found}; {NOTES[kind].effect}"
+        for kind, number in counts.most_common()
+    )
+
+
+def write_quality(
+    recordings: Path,
+    shards: Sequence[Path],
+    imu: Sequence[Path],
+    score_windows: Literal["paired", "imu"],
+    target: Path,
+) -> None:
     """Write the quality report of a dataset (csv, safe to open in a spreadsheet) and log its summary.
 
     Args:
         recordings: the index.
         shards: the candidates of every shard.
+        imu: the IMU shards.
+        score_windows: see `evaluation.score_windows`.
         target: the csv to write.
     """
-    quality = report_quality(read_table(recordings), read_tables(shards))
+    clocks = {recording: clock for path in imu for recording, clock in read_clocks(path).items()}
+    quality = report_quality(read_table(recordings), read_tables(shards), clocks, score_windows)
     log.info("%s", summarise_quality(quality))
+    if notes := summarise_notes(quality):
+        log.info("Notes:\n%s", notes)
     with atomic(target) as partial:
         for_people(quality).to_csv(partial, index=False)
 
 
 def merge_clips(
-    recordings: Path, quality: Path, shards: Sequence[Path], max_bad_fraction: float, dataset: str
+    recordings: Path,
+    quality: Path,
+    shards: Sequence[Path],
+    max_bad_fraction: float,
+    dataset: str,
+    score_windows: Literal["paired", "imu"],
 ) -> pd.DataFrame:
     """Return the windows of a dataset, unless too much of it was lost.
 
@@ -115,6 +157,7 @@ def merge_clips(
         shards: the candidates of every shard.
         max_bad_fraction: see `check_quality`.
         dataset: its name in the config, for the error.
+        score_windows: see `evaluation.score_windows`.
 
     Raises:
         QualityError: see `check_quality`.
@@ -125,4 +168,4 @@ def merge_clips(
     except ValueError as error:  # pandas' parser errors are
         raise DamageError(quality, error) from None
     check_quality(report, max_bad_fraction, dataset)
-    return merge_candidates(read_table(recordings), read_tables(shards))
+    return merge_candidates(read_table(recordings), read_tables(shards), score_windows)

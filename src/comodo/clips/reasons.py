@@ -6,7 +6,7 @@ from __future__ import annotations
 REASONS = {
     "": "a pair: window of video with its window of IMU; in an IMU-only dataset a whole window of IMU",
     # windows
-    "no_video": "the IMU window is whole, but the video does not cover it; the SVM uses it",
+    "no_video": "the IMU window is whole, but the video does not cover it (see `evaluation.score_windows`)",
     "video_gap": "the video freezes inside the window: no source frame for long",
     "imu_gap": "a hole in the IMU inside the window",
     "imu_starts_late": "the IMU starts after the window does",
@@ -34,4 +34,7 @@ REASONS = {
     "imu_bad_number": "a cell of the IMU csv is no number",
     "imu_constant": "a sensor never changes",
     "imu_clock": "the timestamps give no sampling rate",
+    "imu_repeated_column": "a column's name is in the header more than once",
+    "imu_extra_cells": "rows have more cells than the header: the columns may be shifted",
+    "imu_two_devices": "the rows alternate between two devices",
 }

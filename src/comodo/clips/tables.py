@@ -3,7 +3,7 @@
 | table | file | rows |
 |---|---|---|
 | candidates | `clips/<shard>.parquet` | every candidate window of a shard, with the reason why it is dropped or "" |
-| windows | `clips.parquet` | every window with whole IMU, with or without a video clip (`paired`) |
+| windows | `clips.parquet` | every window that is used; one without a video clip is not `paired` |
 | pairs | none: the rows of an embedding store | every window with its video clip |
 
 Among the candidates of a shard, each recording has one row more, with window -1: the recording as a whole.
@@ -11,7 +11,7 @@ Among the candidates of a shard, each recording has one row more, with window -1
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 import pandas as pd
 
@@ -43,24 +43,28 @@ def kept_pairs(candidates: pd.DataFrame) -> pd.DataFrame:
     return candidates[is_kept(candidates) & (candidates["n_frames"] > 0)]
 
 
-def merge_candidates(recordings: pd.DataFrame, candidates: pd.DataFrame) -> pd.DataFrame:
+def merge_candidates(
+    recordings: pd.DataFrame, candidates: pd.DataFrame, windows: Literal["paired", "imu"] = "imu"
+) -> pd.DataFrame:
     """Return the windows of a dataset, in the order of its index, then by time.
 
     Args:
         recordings: the index.
         candidates: of all shards.
+        windows: "imu" also takes windows that the video does not cover (reason `no_video`).
 
     Returns:
         The columns of the candidates less reason and detail, and `paired`: whether the window has its video clip. One
-        without serves the SVM alone.
+        without serves supervised training and the SVM alone.
     """
     order = {recording: place for place, recording in enumerate(recordings["recording"])}
-    usable = candidates[candidates["reason"].isin(["", "no_video"]) & (candidates["window"] >= 0)]
+    reasons = ["", "no_video"] if windows == "imu" else [""]
+    usable = candidates[candidates["reason"].isin(reasons) & (candidates["window"] >= 0)]
     place = usable["recording"].map(order)
-    windows = usable.assign(place=place, paired=is_kept(usable) & (usable["n_frames"] > 0)).sort_values(
+    merged = usable.assign(place=place, paired=is_kept(usable) & (usable["n_frames"] > 0)).sort_values(
         ["place", "window"], kind="stable"
     )
-    return windows.drop(columns=["place", "reason", "detail"], errors="ignore").reset_index(drop=True)
+    return merged.drop(columns=["place", "reason", "detail"], errors="ignore").reset_index(drop=True)
 
 
 def pairs_of(windows: pd.DataFrame) -> pd.DataFrame:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import h5py
@@ -118,7 +119,7 @@ class ImuCoverage:
     def why_none(self, candidates: Sequence[ImuWindow]) -> tuple[str, str]:
         """Return why no window is whole, of what `imu_only` returned: a reason and its detail."""
         if candidates:
-            return "imu_gap", ""
+            return "imu_gap", self.hole(candidates[0].number)
         if not self.runs:
             return "imu_empty", "no sample is finite"
         first, last = self.runs[0][0] / self.rate, self.runs[-1][1] / self.rate
@@ -135,6 +136,17 @@ class ImuCoverage:
         if begin < self.runs[0][0]:
             return (-1, -1), "imu_starts_late"
         return (-1, -1), "imu_ends_early" if end > self.runs[-1][1] else "imu_gap"
+
+    def hole(self, i: int) -> str:
+        """Say where the IMU is missing inside window i."""
+        begin, end = self._edges(i) if math.isfinite(self.per_window) else (self.runs[0][0], self.runs[-1][1])
+        edges = [begin, *(edge for run in self.runs for edge in run if begin < edge < end), end]
+        inside = any(start <= begin < stop for start, stop in self.runs)
+        gaps = list(pairwise(edges))[1 if inside else 0 :: 2]
+        texts = [
+            f"{a / self.rate:.2f} to {b / self.rate:.2f} s ({(b - a) / self.rate:.2f} s)" for a, b in gaps[:3]
+        ]
+        return "no IMU from " + ", ".join(texts) + (f" and {len(gaps) - 3} more" if len(gaps) > 3 else "")
 
     def overlaps(self, duration_s: float) -> bool:
         """Whether any sample lies inside the video."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
-WRITTEN = {"feature", "file", "start_s", "end_s"}  # the arrays of what it writes
+WRITTEN = {"feature", "file", "start_s", "end_s", "clock_s"}  # the arrays of what it writes
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -57,7 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("features.h5"),
         metavar="FILE",
-        help="HDF5 file with feature (n, dim), file, start_s and end_s (n,); default %(default)s",
+        help="HDF5 file with feature (n, dim), file, start_s, end_s and clock_s (n,), the start on the file's own "
+        "clock; default %(default)s",
     )
     parser.add_argument(
         "--csv",
@@ -121,7 +122,8 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
     Args:
         student: folder or hub id, for `load_student`.
         files: with the settings of an IMU-only dataset that each could belong to.
-        target: receives feature float32 (n, dim); file, start_s and end_s (n,).
+        target: receives feature float32 (n, dim); file, start_s, end_s (n,) from the first sample on, s; clock_s (n,),
+            the start on the file's own clock, s.
 
     Returns:
         How many files could not be used.
@@ -149,19 +151,23 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
     left_out: list[str] = []
     for path, settings in files.items():
         try:
-            windows = cut_windows(read_signal(path, settings), settings.clip_s)
+            signal = read_signal(path, settings)
+            windows = cut_windows(signal, settings.clip_s)
         except ImuError as error:
             faults.append(str(error))
             left_out.append(f"{path}: left out, {REASONS[error.reason]} ({error})")
+            left_out += [f"{path}: note: {text}" for text in error.notes]
             continue
         try:
             features.append(embed(encoder, windows, device))
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
         names += [str(path)] * len(windows)
-        times.append(np.stack([windows.start_s, windows.end_s]))
+        times.append(np.stack([windows.start_s, windows.end_s, windows.start_s + signal.origin_s]))
         holes = ", ".join(f"{start:g}–{end:g} s" for start, end in windows.left_out)
         print(inert(f"{path}: {len(windows)} windows") + (f"; left out for holes: {holes}" if holes else ""))
+        for text in signal.notes:
+            print(inert(f"{path}: note: {text}"), file=sys.stderr)
     if not features:
         raise CommandError("; ".join(faults))
     _write(writable, student, np.concatenate(features), names, np.concatenate(times, axis=1))
@@ -174,13 +180,13 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
 def _write(
     path: Path, student: str, features: NDArray[np.float32], files: list[str], times: NDArray[np.float64]
 ) -> None:
-    """Write features (n, dim) with the file, the start and the end (2, n) of each window."""
+    """Write features (n, dim) with the file, the start, the end and the start by its clock (3, n) of each window."""
     from comodo.storage.artefacts import create_hdf5
 
     with create_hdf5(path) as out:
         out.attrs["student"] = student
         out["feature"], out["file"] = features, files
-        out["start_s"], out["end_s"] = times
+        out["start_s"], out["end_s"], out["clock_s"] = times
 
 
 def _is_features(path: Path) -> bool:
@@ -189,6 +195,8 @@ def _is_features(path: Path) -> bool:
 
     try:
         with open_hdf5(path) as file:
-            return "student" in file.attrs and set(file) == WRITTEN
+            return (
+                "student" in file.attrs and set(file) | {"clock_s"} == WRITTEN
+            )  # older files have no clock_s
     except (OSError, DamageError):  # no HDF5, or none of ours
         return False

@@ -69,6 +69,7 @@ def experiment_config(options: argparse.Namespace) -> dict[str, Any]:
         "datasets": {dataset: settings},
         "students": {name: {"checkpoint": options.model_path or options.imu_ckpt}},
         "experiments": {f"{dataset}_{name}": {"dataset": dataset, "student": name, "objective": "none"}},
+        "evaluation": {"score_windows": "imu"},  # as published
     }
 
 

@@ -102,4 +102,5 @@ def experiment_config(options: argparse.Namespace) -> dict[str, Any]:
             | {setting.key: given[flag] for flag, setting in SETTINGS.items()}
         },
         "seeds": [options.seed],
+        "evaluation": {"score_windows": "imu"},  # as published
     }

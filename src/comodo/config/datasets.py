@@ -49,6 +49,9 @@ class ImuCsvColumns(Block):
     def _clock(self) -> ImuCsvColumns:
         if (self.time is None) == (self.rate_hz is None):
             raise ValueError("give either `time` (a column) or `rate_hz`")
+        named = [name for name in (self.time, *self.accel, *self.gyro) if name is not None]
+        if repeated := sorted({name for name in named if named.count(name) > 1}):
+            raise ValueError(f"column {', '.join(repeated)} is named more than once")
         return self
 
 

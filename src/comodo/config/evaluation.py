@@ -19,3 +19,8 @@ class EvaluationSettings(Block):
     max_train_windows: int = Field(
         10_000, ge=1, description="larger SVM train sets are subsampled, stratified"
     )
+    score_windows: Literal["paired", "imu"] = Field(
+        "paired",
+        description="labelled windows of datasets with video that train and test SVMs and supervised students: "
+        "only those that the video covers, or (as published) every window with whole IMU",
+    )

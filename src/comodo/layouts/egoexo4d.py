@@ -25,6 +25,7 @@ from comodo.layouts.imu_csv import LONGEST_LINE
 from comodo.layouts.processed import SUFFIX, clock_files, imu_path, read_processed_imu, video_path
 from comodo.layouts.split_files import check_root, read_split_files, read_text, required_splits, split_folder
 from comodo.layouts.types import ImuSamples, Recording
+from comodo.notes import note
 from comodo.storage.regular import open_text
 
 RGB_STREAM = "214-1"
@@ -100,9 +101,12 @@ class EgoExo4D:
             start_ns = first_frame_ns
         if start_ns is None:
             start_ns = values[0, 0]
-            notes.append("the time of the first frame is unknown: taken to be that of the first IMU sample")
+            text = "the time of the first frame is unknown: taken to be that of the first IMU sample"
+            notes.append(note("imu_start_unknown", text))
         time = (values[0] - start_ns) / 1e9
-        return [ImuSamples(accel_t=time, accel=values[1:4], gyro_t=time, gyro=values[4:], notes=notes)]
+        origin = float(start_ns) / 1e9
+        samples = ImuSamples(time, values[1:4], time, values[4:], notes, origin_s=origin)
+        return [samples]
 
     def _video_start_ns(self, name: str) -> float | None:
         """Time of the video's first frame on the clock of the glasses by `timesync.csv`; None where that is missing."""

@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 
 from comodo.errors import ImuError
 from comodo.storage.regular import open_regular, open_text
+from comodo.text import did_you_mean
 
 if TYPE_CHECKING:
     import pandas as pd
 
 LONGEST_LINE = 1 << 20  # characters of the header of an IMU csv
+PREAMBLE = 20  # lines that are searched for a header below other lines
 
 
 def read_imu_csv(
@@ -22,8 +24,11 @@ def read_imu_csv(
     """Read columns of an IMU csv as float64; empty cells, `NULL` and `NaN` become NaN.
 
     Without a `header` columns are named "0", "1", …, and a first line that is no number is left out. Byte order marks
-    and CRLF are fine. Raises `ImuError` where the file or a column is missing, a cell is no number, or a required
-    column holds nothing.
+    and CRLF are fine.
+
+    Raises:
+        ImuError: the file or a column is missing, a wanted column's name is repeated, a row is longer than the header,
+            a cell is no number, or a required column holds nothing.
     """
     import pyarrow as pa
     from pyarrow import csv as pa_csv
@@ -31,6 +36,9 @@ def read_imu_csv(
     try:
         with open_text(path, newline="") as file:
             first = file.readline(LONGEST_LINE)
+            more = (
+                [] if len(first) == LONGEST_LINE else [file.readline(LONGEST_LINE) for _ in range(PREAMBLE)]
+            )
     except FileNotFoundError:
         raise ImuError("imu_missing_file", f"{path} does not exist") from None
     except (OSError, ValueError) as error:
@@ -49,8 +57,11 @@ def read_imu_csv(
         raise ImuError("imu_empty", f"{path} is empty")
     missing = [name for name in required if name not in names]
     if missing:
-        hint = "; it is separated by ';', not ','" if first.count(";") > first.count(",") else ""
-        raise ImuError("imu_missing_column", f"{path} has no column {', '.join(missing)}{hint}")
+        fault = f"{path} has no column {', '.join(missing)}{_why_missing(missing, names, [first, *more])}"
+        raise ImuError("imu_missing_column", fault)
+    if repeated := [name for name in (*required, *optional) if names.count(name) > 1]:
+        text = f"{path}: {', '.join(dict.fromkeys(repeated))} is in the header more than once: rename the columns"
+        raise ImuError("imu_repeated_column", f"{text} (found: {_listed(names)})")
     wanted = list(dict.fromkeys(name for name in (*required, *optional) if name in names))
     try:
         # Six times as fast as pandas, and stricter: what it refuses (a line cut short, a lone bad cell), pandas judges.
@@ -74,6 +85,28 @@ def read_imu_csv(
     return table
 
 
+def _why_missing(missing: Sequence[str], names: Sequence[str], lines: Sequence[str]) -> str:
+    """Return the end of a message on missing columns: the likely cause, or those that were found."""
+    first = lines[0]
+    for separator, name in ((";", "';'"), ("\t", "tabs")):
+        if first.count(separator) > first.count(","):
+            return f"; it is separated by {name}, not ','"
+    for number, line in enumerate(lines[1:], start=2):
+        if set(missing) <= {cell.strip() for cell in line.split(",")}:
+            text = first.strip()[:80]
+            return f"; the header is line {number}: delete the lines above it (the first is {text!r})"
+    found = f"; found: {_listed(names)}"
+    same = {name.lower(): name for name in names}
+    if all(name.lower() in same for name in missing):
+        pairs = ", ".join(f"{same[name.lower()]!r}" for name in missing)
+        return f"{found}; upper and lower case differ: {pairs}"
+    return found + did_you_mean(missing[0], names)
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)[:200]
+
+
 def _is_number(cell: str) -> bool:
     try:
         float(cell)
@@ -85,18 +118,37 @@ def _is_number(cell: str) -> bool:
 def _read_csv_with_pandas(path: Path, names: list[str], wanted: list[str], skip: int) -> pd.DataFrame:
     import pandas as pd
 
-    try:
+    extra = "\0extra"  # no header has this name
+    types = dict.fromkeys(wanted, "float64") | {extra: "object"}
+
+    def read(more: list[str]) -> pd.DataFrame:
         with open_regular(path) as file:
             return pd.read_csv(
                 file,
                 header=None,
-                names=names,
+                names=[*names, *more],
                 skiprows=skip,
-                usecols=wanted,
+                usecols=[*wanted, *more],
                 index_col=False,
-                dtype="float64",
+                dtype=types,
             )
+
+    try:
+        try:
+            table = read([extra])
+        except ValueError as error:
+            if "Too many columns" not in str(error):
+                raise
+            return read([])  # no row is longer than the header
     except pd.errors.EmptyDataError:
         return pd.DataFrame({name: [] for name in wanted}, dtype="float64")
     except (OSError, ValueError) as error:  # pandas' parser errors are ValueErrors
         raise ImuError("imu_bad_number", f"{path}: {' '.join(str(error).split())}") from None
+    longer = table.pop(extra).notna()
+    if longer.any():
+        raise ImuError(
+            "imu_extra_cells",
+            f"{path}: {longer.sum()} of {len(table)} rows have more cells than the header names, the first in line "
+            f"{int(longer.to_numpy().argmax()) + 1 + skip}: is a column without a name before them?",
+        )
+    return table

@@ -156,12 +156,15 @@ class Table:
         assert columns is not None  # check_imu_described has seen to it
         clock = () if columns.time is None else (columns.time,)
         table = read_imu_csv(path, (*clock, *columns.accel, *columns.gyro))
+        origin = 0.0
         if columns.time is None:
             time = np.arange(len(table)) / (columns.rate_hz or 1.0)
         else:
             time = table[columns.time].to_numpy()
             if self.settings.video is None:
-                time = time - np.min(time, where=np.isfinite(time), initial=np.inf)
+                begin = np.min(time, where=np.isfinite(time), initial=np.inf)
+                time = time - begin
+                origin = float(begin) * TIME_UNITS[columns.time_unit]
             time = time * TIME_UNITS[columns.time_unit]
         accel = table[list(columns.accel)].to_numpy().T * (
             STANDARD_GRAVITY if columns.accel_unit == "g" else 1.0
@@ -169,7 +172,7 @@ class Table:
         gyro = table[list(columns.gyro)].to_numpy().T * (
             math.pi / 180 if columns.gyro_unit == "deg/s" else 1.0
         )
-        return ImuSamples(accel_t=time, accel=accel, gyro_t=time, gyro=gyro)
+        return ImuSamples(accel_t=time, accel=accel, gyro_t=time, gyro=gyro, origin_s=origin)
 
 
 def check_imu_described(name: str, settings: DatasetSettings, recordings: Sequence[Recording]) -> None:

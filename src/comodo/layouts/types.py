@@ -40,8 +40,9 @@ class ImuSamples:
     accel: NDArray[np.float64]  # (3, Na) m/s²
     gyro_t: NDArray[np.float64]  # (Ng,) s
     gyro: NDArray[np.float64]  # (3, Ng) rad/s
-    notes: list[str] = field(default_factory=list)  # what looks odd, for the quality report
+    notes: list[str] = field(default_factory=list)  # `kind: detail`, for the quality report
     rate_hz: int | None = None  # the nominal rate, where the times are counted from it
+    origin_s: float = 0.0  # time 0 on the file's own clock, where that is another one
     gravity: float = 9.81  # |accel| at rest: 1 where the published scaling leaves it in g
 
 

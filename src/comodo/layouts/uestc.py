@@ -10,16 +10,38 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from comodo.config import DatasetSettings
 from comodo.layouts.imu_csv import read_imu_csv
 from comodo.layouts.processed import SUFFIX, clock_files, imu_path, read_processed_imu, video_path
 from comodo.layouts.split_files import check_root, read_split_files, required_splits, split_folder
 from comodo.layouts.types import STANDARD_GRAVITY, ImuSamples, Recording
+from comodo.notes import note
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 RATE_HZ = 25
 COLUMNS = ("0", "1", "2", "3", "4", "5")  # as `read_imu_csv` names them
+SEVENTH = "6"
 LOWEST, HIGHEST = -(2**15), 2**15 - 1
+
+
+def _read_counts(path: Path, notes: list[str]) -> NDArray[np.float64]:
+    """Read the six columns of the sensors, (6, N): the first, unless it counts the rows of seven (saved by pandas)."""
+    import numpy as np
+
+    table = read_imu_csv(path, COLUMNS, header=False)
+    first = table[COLUMNS[0]].to_numpy()
+    if len(first) < 3 or not (np.diff(first[1:]) == 1).all():
+        return table[list(COLUMNS)].to_numpy().T
+    shifted = (*COLUMNS[1:], SEVENTH)
+    table = read_imu_csv(path, shifted, header=False)
+    notes.append(note("imu_row_numbers", "the first of seven columns counts the rows: left out"))
+    # a row without a number holds the numbers of the columns
+    return table[list(shifted)].to_numpy()[1 if np.isnan(first[0]) else 0 :].T
 
 
 class Uestc:
@@ -55,15 +77,15 @@ class Uestc:
 
         if recording.imu.suffix == SUFFIX:
             return [read_processed_imu(recording.imu)]
-        counts = read_imu_csv(recording.imu, COLUMNS, header=False)[list(COLUMNS)].to_numpy().T
-        notes = []
+        notes: list[str] = []
+        counts = _read_counts(recording.imu, notes)
         outside = ((counts < LOWEST) | (counts > HIGHEST)).any(axis=0)
         if outside.any():
-            notes.append(
-                f"{outside.sum()} samples lie outside the 16-bit range: the sensor's counter overflowed?"
-            )
+            text = f"{outside.sum()} samples lie outside the 16-bit range: the sensor's counter overflowed?"
+            notes.append(note("imu_out_of_range", text))
         if clipped := int(((counts == LOWEST) | (counts == HIGHEST)).any(axis=0).sum()):
-            notes.append(f"{clipped} samples lie at the end of the 16-bit range: clipped")
+            text = f"{clipped} samples lie at the end of the 16-bit range: clipped"
+            notes.append(note("imu_clipped", text))
         accel = counts[:3] / self.settings.imu.accel_counts_per_g
         gyro = counts[3:] / self.settings.imu.gyro_counts_per_dps
         time = np.arange(counts.shape[1]) / RATE_HZ

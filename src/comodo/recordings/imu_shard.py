@@ -22,6 +22,9 @@ from comodo.recordings.resample_reference import resample_reference
 from comodo.recordings.signal import ImuSignal
 from comodo.storage.artefacts import CHECKED, create_hdf5, open_hdf5
 
+CLOCK = ("accel_hz", "gyro_hz", "imu_jitter", "imu_repeated", "imu_backward", "imu_missing")
+"""What is measured of the clocks of a recording: attributes of a shard, columns of the quality report."""
+
 
 def preprocess(
     layout: Layout, recordings: Iterable[Recording], settings: DatasetSettings
@@ -41,9 +44,10 @@ def preprocess(
 def write_imu_shard(path: Path, signals: Iterable[tuple[Recording, ImuSignal | ImuError]]) -> None:
     """Write signals to an HDF5 file as they come, one recording in memory at a time.
 
-    One group per recording, named `safe_name(id)`, with attributes `id`, `start_s`, `rate_hz`, `notes` (JSON list),
-    `reason` and `detail` ("" where usable). Datasets: `data` float32 (6, T) and `valid` int64 (n, 2), the ranges
-    [begin, end) of samples that are not NaN; both are absent where the recording was dropped.
+    One group per recording, named `safe_name(id)`, with attributes `id`, `notes` (JSON list), `reason` and `detail`
+    ("" where usable), `start_s`, `rate_hz`, and those of `CLOCK` (`alignment: timestamps`). Datasets: `data` float32
+    (6, T) and `valid` int64 (n, 2), the ranges [begin, end) of samples that are not NaN; both are absent where the
+    recording was dropped.
     """
     with create_hdf5(path) as file:
         file.attrs["version"] = VERSIONS["preprocess_imu"]
@@ -53,10 +57,12 @@ def write_imu_shard(path: Path, signals: Iterable[tuple[Recording, ImuSignal | I
             error = signal if isinstance(signal, ImuError) else None
             group.attrs["reason"] = error.reason if error else ""
             group.attrs["detail"] = str(error) if error else ""
+            group.attrs["notes"] = json.dumps(signal.notes, ensure_ascii=False)
             if isinstance(signal, ImuSignal):
                 group.attrs["start_s"] = signal.start_s
                 group.attrs["rate_hz"] = signal.rate_hz
-                group.attrs["notes"] = json.dumps(signal.notes, ensure_ascii=False)
+                for name, value in _clock_values(signal).items():
+                    group.attrs[name] = value
                 length = signal.data.shape[1]
                 runs = signal.runs
                 group.create_dataset(
@@ -81,8 +87,27 @@ def read_channels(paths: Iterable[Path]) -> int:
     return 6
 
 
+def _clock_values(signal: ImuSignal) -> dict[str, float]:
+    """What was measured of the clocks of a signal, by the names in `CLOCK`; of shares the larger one counts."""
+    if signal.clocks is None:
+        return {}
+    accel, gyro = signal.clocks
+    shares = ("jitter", "repeated", "backward", "missing")
+    worst = {f"imu_{name}": max(getattr(accel, name), getattr(gyro, name)) for name in shares}
+    return {"accel_hz": accel.rate_hz, "gyro_hz": gyro.rate_hz} | worst
+
+
+def read_clocks(path: Path) -> dict[str, dict[str, float]]:
+    """Read what was measured of the clocks of the usable recordings of a shard: id → name in `CLOCK` → value."""
+    with open_hdf5(path) as file:
+        return {
+            group.attrs["id"]: {name: float(group.attrs[name]) for name in CLOCK if name in group.attrs}
+            for group in file.values()
+        }
+
+
 def read_notes(path: Path) -> dict[str, list[str]]:
-    """Read what looked odd about the recordings of a shard: id → notes; recordings without notes are left out."""
+    """Read the notes on the recordings of a shard: id → notes; recordings without notes are left out."""
     with open_hdf5(path) as file:
         notes = {group.attrs["id"]: json.loads(group.attrs.get("notes", "[]")) for group in file.values()}
     return {recording: found for recording, found in notes.items() if found}

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from comodo.errors import ImuError
 from comodo.layouts.types import ImuSamples
+from comodo.notes import note
+from comodo.recordings.clock import judge_clocks
 from comodo.recordings.signal import FASTEST_HZ, LONGEST_HOLE_S, Floats, ImuSignal, check_signal, check_span
 
 FILTER_HALF = 16  # half length of the anti-aliasing filter, output samples
@@ -19,37 +21,45 @@ FILTER_HALF = 16  # half length of the anti-aliasing filter, output samples
 def resample(components: Sequence[ImuSamples], rate_hz: float = 200.0, max_gap_s: float = 0.1) -> ImuSignal:
     """Resample raw IMU by its timestamps onto the grid k / rate_hz.
 
-    Samples are sorted by time; those that are not finite are dropped, those with the same time averaged. Every
-    stretch without a hole longer than `max_gap_s` is interpolated on its own (cubic, after a low-pass where the rate
-    goes down); accel and gyro each on their own time axis. The last sample of a stretch counts for its whole sampling
-    interval, the first also for half of the one before (at most `max_gap_s` / 3). The rest of the grid is NaN.
+    The clock of each sensor is judged and repaired as a whole (`comodo.recordings.clock`). Every stretch without a hole
+    longer than `max_gap_s` is interpolated on its own (cubic, after a low-pass where the rate goes down); accel and
+    gyro each on their own time axis. The last sample of a stretch counts for its whole sampling interval, the first
+    also for half of the one before (at most `max_gap_s` / 3). The rest of the grid is NaN.
 
-    Raises
-    ------
-    ImuError
-        Nothing usable is left, or a sensor never changes.
+    Args:
+        components: the raw IMU in file order.
+        rate_hz: sampling rate of the result, Hz.
+        max_gap_s: longer holes stay NaN, s.
+
+    Raises:
+        ImuError: nothing usable is left, the samples have no order in time, or a sensor never changes. Its `notes` are
+            those that were made until then.
     """
     notes = [note for samples in components for note in samples.notes]
+    try:
+        return _resample(components, rate_hz, max_gap_s, notes)
+    except ImuError as error:
+        error.notes = notes
+        raise
+
+
+def _resample(
+    components: Sequence[ImuSamples], rate_hz: float, max_gap_s: float, notes: list[str]
+) -> ImuSignal:
     accel: list[_Piece] = []
     gyro: list[_Piece] = []
-    for samples in components:
-        if samples.accel_t is samples.gyro_t or np.array_equal(
-            samples.accel_t, samples.gyro_t, equal_nan=True
-        ):
-            # one clock: one set of weights for six channels
-            both = np.concatenate([samples.accel, samples.gyro])
-            for piece in _stretches(samples.accel_t, both, rate_hz, max_gap_s):
-                accel.append(_Piece(piece.first, piece.values[:3]))
-                gyro.append(_Piece(piece.first, piece.values[3:]))
-        else:
-            accel += _stretches(samples.accel_t, samples.accel, rate_hz, max_gap_s)
-            gyro += _stretches(samples.gyro_t, samples.gyro, rate_hz, max_gap_s)
+    sensors = judge_clocks(components, rate_hz, max_gap_s, notes)
+    for sensor in sensors:
+        for stretch in sensor.stretches:
+            for piece in _pieces(stretch.time, stretch.values, rate_hz, max_gap_s):
+                if sensor.name == "imu":  # one clock: one set of weights for six channels
+                    accel.append(_Piece(piece.first, piece.values[:3]))
+                    gyro.append(_Piece(piece.first, piece.values[3:]))
+                else:
+                    (accel if sensor.name == "accel" else gyro).append(piece)
     for name, pieces in (("accelerometer", accel), ("gyroscope", gyro)):
         if not pieces:
-            few = (
-                f"no usable {name} samples: all lack a time or a value, stand alone, or are nearer than 50 µs"
-            )
-            raise ImuError("imu_empty", f"{few} (a wrong unit of time?)")
+            raise ImuError("imu_empty", _why_empty(name, components, max_gap_s))
     _drop_strays(accel, gyro, round(LONGEST_HOLE_S * rate_hz), notes)
     first = min(piece.first for piece in (*accel, *gyro))
     stop = max(piece.stop for piece in (*accel, *gyro))
@@ -67,8 +77,35 @@ def resample(components: Sequence[ImuSamples], rate_hz: float = 200.0, max_gap_s
         data[:, ~valid] = np.nan
     notes += check_signal(data, valid, components[0].gravity)
     return ImuSignal(
-        data=np.ascontiguousarray(data), start_s=(first + begin) / rate_hz, rate_hz=rate_hz, notes=notes
+        data=np.ascontiguousarray(data),
+        start_s=(first + begin) / rate_hz,
+        rate_hz=rate_hz,
+        notes=notes,
+        origin_s=components[0].origin_s,
+        clocks=(sensors[0].clock, sensors[-1].clock),
     )
+
+
+def _why_empty(name: str, components: Sequence[ImuSamples], max_gap_s: float) -> str:
+    """Say why a sensor has no stretch of samples."""
+    times = [c.accel_t if name == "accelerometer" else c.gyro_t for c in components]
+    values = [c.accel if name == "accelerometer" else c.gyro for c in components]
+    time = np.concatenate([np.empty(0), *times])
+    whole = np.isfinite(np.concatenate([np.empty((3, 0)), *values], axis=1)).all(axis=0)
+    text = f"no usable {name} samples"
+    if not len(time):
+        return f"{text}: the recording has none, or its cut holds none"
+    if not whole.any():
+        return f"{text}: no row has all three values"
+    if not np.isfinite(time[whole]).any():
+        return f"{text}: no row with values has a time"
+    step = np.diff(np.sort(time[whole & np.isfinite(time)]))
+    if not len(step):
+        return f"{text}: there is only one"
+    wrong = "a wrong unit of time?"
+    if np.median(step) > max_gap_s:
+        return f"{text}: they are {np.median(step):.3g} s apart, more than max_gap_s = {max_gap_s:g}; {wrong}"
+    return f"{text}: they are {np.median(step):.3g} s apart, faster than {FASTEST_HZ:.0f} Hz; {wrong}"
 
 
 @dataclass(slots=True)
@@ -83,25 +120,11 @@ class _Piece:
         return self.first + len(self.values[0])
 
 
-def _stretches(time: Floats, values: Floats, rate_hz: float, max_gap_s: float) -> list[_Piece]:
-    """Clean one component of one sensor (C, N) and resample it, hole by hole."""
-    usable = np.isfinite(time)
-    for row in values:
-        usable &= np.isfinite(row)
-    if not usable.all():
-        time, values = time[usable], values[:, usable]
+def _pieces(time: Floats, values: Floats, rate_hz: float, max_gap_s: float) -> list[_Piece]:
+    """Resample (C, N) at strictly increasing times, hole by hole."""
     if len(time) < 2:
         return []
     step = np.diff(time)
-    if (step < 0).any():
-        order = np.argsort(time, kind="stable")
-        time, values = time[order], values[:, order]
-        step = np.diff(time)
-    if (step == 0).any():
-        starts = np.flatnonzero(np.concatenate([[True], step > 0]))
-        values = np.add.reduceat(values, starts, axis=1) / np.diff(np.append(starts, len(time)))
-        time = time[starts]
-        step = np.diff(time)
     cuts = np.flatnonzero(step > max_gap_s) + 1
     pieces = []
     for begin, end in zip([0, *cuts], [*cuts, len(time)], strict=True):
@@ -188,6 +211,5 @@ def _drop_strays(accel: list[_Piece], gyro: list[_Piece], longest: int, notes: l
         sensor[:] = [piece for piece in sensor if id(piece) in kept]
     if not (accel and gyro):
         raise ImuError("imu_empty", "accelerometer and gyroscope never run at the same time")
-    notes.append(
-        f"{1 - sizes.max() / sizes.sum():.1%} of the samples lie hours away from the rest and were left out"
-    )
+    share = 1 - sizes.max() / sizes.sum()
+    notes.append(note("imu_strays", f"{share:.1%} of the samples lie hours away from the rest: left out"))

@@ -171,7 +171,10 @@ def test_the_written_report_holds_no_formula_and_no_control_character(tmp_path: 
     write_table(candidate_table(rows, recordings).assign(detail="\x1b]0;t\x07"), tmp_path / "0.parquet")
     snakemake = SimpleNamespace(
         log=[str(tmp_path / "log")],
-        input=SimpleNamespace(recordings=tmp_path / "recordings.parquet", shards=[tmp_path / "0.parquet"]),
+        input=SimpleNamespace(
+            recordings=tmp_path / "recordings.parquet", shards=[tmp_path / "0.parquet"], imu=[]
+        ),
+        params=SimpleNamespace(score_windows="paired"),
         output=SimpleNamespace(quality=tmp_path / "quality.csv"),
     )
     script = Path(__file__).parents[3] / "workflow/scripts/report_quality.py"

@@ -101,7 +101,10 @@ def test_why_there_is_no_window() -> None:
     assert coverage().why_none([])[0] == "imu_empty"
     assert coverage((0, 15)).why_none([]) == ("imu_too_short", "IMU from 0.00 to 1.50 s")
     covered = coverage((0, 15), (18, 25))
-    assert covered.why_none(covered.imu_only(2.0)) == ("imu_gap", "")
+    assert covered.why_none(covered.imu_only(2.0)) == (
+        "imu_gap",
+        "no IMU from 1.50 to 1.80 s (0.30 s)",
+    )
 
 
 @settings(deadline=None)

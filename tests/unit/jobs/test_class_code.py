@@ -219,9 +219,8 @@ def test_names_that_hide_nothing(folder: Path) -> None:
     (folder / "json.py").write_text("raise SystemExit('the wrong json')\n")
     (folder / "numpy").mkdir()
     (folder / "numpy/data.py").write_text("")
-    (folder / "torch").mkdir()
     assert digest() == before
-    assert import_class("torch.nn:MSELoss").__module__ == "torch.nn.modules.loss"
+    assert import_class("numpy.ma:MaskedArray").__name__ == "MaskedArray"
 
 
 def test_modules_beside_a_class_on_the_path(

@@ -154,6 +154,7 @@ def test_programs_and_pythons_own_modules(folder: Path, path: str) -> None:
     assert not {"antigravity", "venv.__main__", "test.autotest", "pip.__main__"} & (set(sys.modules) - before)
 
 
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python 3.12 has no distutils for setuptools to swap")
 def test_looking_for_pip_leaves_setuptools_alone() -> None:
     """Asked for pip, the finder of setuptools drops its own distutils; then `import setuptools` fails."""
     code = """

@@ -102,8 +102,8 @@ def test_overflown_counts_are_a_note_and_a_hole(tmp_path: Path) -> None:
     reader = layout(tmp_path)
     (_, signal), *_ = preprocess(reader, [recording(tmp_path)], reader.settings)
     assert not isinstance(signal, ImuError)
-    assert signal.notes[0].startswith("5 samples lie outside the 16-bit range")
-    assert signal.notes[1].startswith("1 samples lie at the end of the 16-bit range")
+    assert signal.notes[0].startswith("imu_out_of_range: 5 samples lie outside the 16-bit range")
+    assert signal.notes[1].startswith("imu_clipped: 1 samples lie at the end of the 16-bit range")
     assert np.isnan(signal.data).all(axis=0).nonzero()[0].tolist() == [40, 41, 42, 43, 44]
 
 

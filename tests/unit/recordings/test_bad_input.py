@@ -99,7 +99,7 @@ BAD: dict[str, tuple[Spoil, str, list[int]]] = {
     ),
     "timestamps running backwards": (times(lambda time: time[::-1]), "", [0, 1, 2]),
     "duplicate timestamps": (times(lambda time: np.floor(time * 50) / 50), "", [0, 1, 2]),
-    "one and the same timestamp": (times(lambda time: 0 * time), "imu_empty", []),
+    "one and the same timestamp": (times(lambda time: 0 * time), "imu_clock", []),
     "gap": (times(lambda time: time + 20 * (time > 1.5)), "", [0]),
     "IMU shorter than video": (imu(lambda lines: lines[:500]), "", [0, 1]),
     "video shorter than IMU": (lambda video, _: write_video(video, 19), "", [0]),

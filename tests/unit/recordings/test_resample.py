@@ -58,7 +58,7 @@ def test_accel_and_gyro_are_resampled_on_their_own_clocks() -> None:
 def test_down_is_anti_aliased() -> None:
     time = np.arange(5000) / 1000
     tone = np.stack([np.sin(2 * np.pi * 170 * time + p) for p in range(3)])  # would fold to 30 Hz
-    signal = resample([ImuSamples(time, tone, time, tone)])
+    signal = resample([ImuSamples(time, tone, time, tone[::-1])])
     assert np.abs(signal.data[:, 50:-50]).max() < 1e-3
 
 
@@ -75,25 +75,14 @@ def test_order_duplicates_and_holes_in_the_values_do_not_matter() -> None:
     assert_is_wave(signal, atol=1e-2, edge=2)
 
 
-def test_samples_of_one_time_are_averaged() -> None:
-    time = np.repeat(np.arange(200) / 200, 2)
-    raw = wave(time)
-    raw[:, ::2] += 1
-    raw[:, 1::2] -= 1
-    np.testing.assert_allclose(
-        resample([ImuSamples(time, raw[:3], time, raw[3:])]).data, wave(np.arange(200) / 200), atol=1e-5
-    )
-
-
-def test_bursts_do_not_overshoot() -> None:
+def test_bursts_are_spread() -> None:
+    """A receiver stamps ten samples at once, then pauses for less than the gap."""
     rng = np.random.default_rng(0)
-    time = (
-        np.arange(200)[:, None] * 0.05 + np.arange(10) * 1e-4
-    ).ravel()  # ten at once, then a pause below the gap
-    raw = wave(time) + rng.normal(0, 0.1, (6, len(time)))
+    time = (np.arange(200)[:, None] * 0.05 + np.arange(10) * 1e-4).ravel()
+    raw = wave(np.arange(2000) / 200) + rng.normal(0, 0.1, (6, len(time)))
     signal = resample([ImuSamples(time, raw[:3], time, raw[3:])])
     assert np.isfinite(signal.data).all()
-    assert np.abs(signal.data - wave(grid(signal))).max() < 1.0
+    assert np.abs(signal.data - wave(grid(signal))).max() < 0.6
 
 
 def test_a_gap_stays_a_gap() -> None:
