@@ -1,0 +1,152 @@
+"""Stretches of samples that claim the same times: a clock that restarts or steps back, overlapping components."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from comodo.notes import note
+from comodo.recordings.signal import Floats
+
+FEWEST: Final = 3
+"""Samples that both stretches have in the shared time; fewer are jitter or packets out of order."""
+DENSE: Final = 0.5
+"""Share of the expected samples that both have there; fewer fill each other's holes."""
+RESTART: Final = 0.5
+"""Shared part of the shorter stretch above which one of the two is dropped."""
+MANY: Final = 1000
+"""Runs of ascending times; in a file with more of them the rows are simply out of order."""
+
+Zone = tuple[float, float]
+
+
+@dataclass(slots=True)
+class Stretch:
+    """Samples of one sensor, sorted by time.
+
+    Attributes:
+        time: (N,) s.
+        values: (C, N).
+        row: the first of them in the file, counted from 1.
+        shared: times (begin_s, end_s) that two of its moments claim.
+    """
+
+    time: Floats
+    values: Floats
+    row: int = 1
+    shared: list[Zone] = field(default_factory=list)
+
+
+def split_at_restarts(time: Floats, values: Floats, step_s: float) -> list[Stretch]:
+    """Split samples in file order where the clock restarts: where times come again that were there already.
+
+    Args:
+        time: (N,) s, finite.
+        values: (C, N).
+        step_s: the sampling interval, s.
+    """
+    cuts = np.flatnonzero(np.diff(time) < 0) + 1
+    if len(cuts) == 0:
+        return [Stretch(time, values)]
+    if len(cuts) > MANY:
+        return [_sort(time, values, np.arange(len(time)), [])]
+    chains: list[list[NDArray[np.int64]]] = [[]]
+    zones: list[list[Zone]] = [[]]
+    for run in np.split(np.arange(len(time)), cuts):
+        shared = [_shared(time[other], time[run], step_s) for other in chains[-1] if len(run) >= FEWEST]
+        if any(share > RESTART for _, share in shared):
+            chains.append([])
+            zones.append([])
+        else:
+            zones[-1] += [zone for zone, share in shared if share > 0]
+        chains[-1].append(run)
+    return [
+        _sort(time, values, np.concatenate(chain), zone) for chain, zone in zip(chains, zones, strict=True)
+    ]
+
+
+def resolve(stretches: Sequence[Stretch], step_s: float, notes: list[str]) -> list[Stretch]:
+    """Return stretches without times that two moments claim, in order of time.
+
+    Of two stretches that share more than half of the shorter one, the longer is kept. A shorter overlap becomes a hole.
+    """
+    kept: list[Stretch] = []
+    zones: list[Zone] = []
+    stretches, copies = _without_copies(stretches)
+    if copies:
+        notes.append(note("imu_duplicates", f"{copies} samples are in the file more than once"))
+    for own in sorted(stretches, key=lambda stretch: -len(stretch.time)):
+        shared = [_shared(other.time, own.time, step_s) for other in kept]
+        if all(share <= RESTART for _, share in shared):
+            kept.append(own)
+            zones += [zone for zone, share in shared if share > 0] + own.shared
+    kept.sort(key=lambda stretch: float(stretch.time[0]))
+    if len(kept) < len(stretches):
+        used = ", ".join(f"{s.time[0]:.2f} to {s.time[-1]:.2f} s from row {s.row}" for s in kept[:3])
+        lost = sum(len(s.time) for s in stretches) - sum(len(s.time) for s in kept)
+        notes.append(
+            note(
+                "imu_restart",
+                f"the same times come {len(stretches)} times, as the clock restarts or components overlap: "
+                f"{used} is used, the other {lost} samples are left out",
+            )
+        )
+    if not zones:
+        return kept
+    zones.sort()
+    text = ", ".join(f"{begin:.2f} to {end:.2f} s" for begin, end in zones[:3])
+    more = f" and {len(zones) - 3} more" if len(zones) > 3 else ""
+    notes.append(note("imu_step_back", f"two moments have the same times, which become a hole: {text}{more}"))
+    return [cut for stretch in kept for cut in _cut_out(stretch, zones)]
+
+
+def _without_copies(stretches: Sequence[Stretch]) -> tuple[list[Stretch], int]:
+    """Leave out stretches that equal an earlier one; also returns how many samples these have."""
+    own: list[Stretch] = []
+    copies = 0
+    for stretch in stretches:
+        if any(
+            np.array_equal(stretch.time, other.time) and np.array_equal(stretch.values, other.values)
+            for other in own
+        ):
+            copies += len(stretch.time)
+        else:
+            own.append(stretch)
+    return own, copies
+
+
+def _shared(one: Floats, other: Floats, step_s: float) -> tuple[Zone, float]:
+    """The time that two ascending stretches both fill, and its share of the shorter one; 0 for no such time."""
+    begin, end = float(max(one[0], other[0])), float(min(one[-1], other[-1]))
+    if end <= begin:
+        return (begin, end), 0.0
+    needed = max(FEWEST, DENSE * (end - begin) / step_s)
+    for time in (one, other):
+        if np.searchsorted(time, end, side="right") - np.searchsorted(time, begin, side="left") < needed:
+            return (begin, end), 0.0
+    return (begin, end), (end - begin) / float(min(one[-1] - one[0], other[-1] - other[0]))
+
+
+def _cut_out(stretch: Stretch, zones: Sequence[Zone]) -> list[Stretch]:
+    """Leave out the samples of the zones; what lies on both sides of one is never joined."""
+    begins = np.array([begin for begin, _ in zones])
+    outside = np.ones(len(stretch.time), dtype=bool)
+    for begin, end in zones:
+        outside &= (stretch.time < begin) | (stretch.time > end)
+    part = np.searchsorted(begins, stretch.time[outside])
+    time, values = stretch.time[outside], stretch.values[:, outside]
+    cuts = np.flatnonzero(np.diff(part)) + 1
+    return [
+        Stretch(time[own], values[:, own], stretch.row)
+        for own in np.split(np.arange(len(time)), cuts)
+        if len(own)
+    ]
+
+
+def _sort(time: Floats, values: Floats, rows: NDArray[np.int64], zones: list[Zone]) -> Stretch:
+    order = rows[np.argsort(time[rows], kind="stable")]
+    return Stretch(time[order], values[:, order], int(rows[0]) + 1, zones)
