@@ -43,6 +43,10 @@ NOTES: Final = {
     "imu_start_unknown": Kind(
         "Ego-Exo4D: the time of the first video frame is unknown", "the first IMU sample is taken for it"
     ),
+    "imu_created": Kind(
+        "the table says `video_start: creation_time`",
+        "the IMU is placed by the video file's creation time, which is known to a second",
+    ),
     # columns and values
     "imu_row_numbers": Kind(
         "UESTC-MMEA-CL: the first of seven columns counts the rows", "the six columns after it are used"

@@ -22,6 +22,7 @@ from comodo.clips.windows import EPSILON_S, ImuCoverage, video_windows
 from comodo.config import DatasetSettings
 from comodo.layouts.ids import safe_name
 from comodo.layouts.types import Recording
+from comodo.layouts.video_clock import clock_hint
 from comodo.recordings.imu_shard import read_notes
 from comodo.recordings.small_video import TABLE_COLUMNS
 from comodo.storage.artefacts import open_hdf5, read_table
@@ -250,6 +251,7 @@ def _why_no_pair(
     if not signal.overlaps(video["duration_s"]):
         first, last = signal.runs[0][0] / signal.rate, signal.runs[-1][1] / signal.rate
         detail = f"IMU from {first:.2f} to {last:.2f} s, video from 0 to {video['duration_s']:.2f} s"
+        detail += clock_hint(first)
         return "no_overlap", detail
     reasons = Counter(row["reason"] for row in rows if row["window"] < n_video)
     reason = reasons.most_common(1)[0][0]

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 import pandas as pd
 
+from comodo.clips.reasons import REASONS
 from comodo.clips.tables import is_kept, kept_pairs, merge_candidates
 from comodo.config import SPLITS
 from comodo.errors import DamageError, QualityError
@@ -90,7 +91,7 @@ def check_quality(quality: pd.DataFrame, max_bad_fraction: float, dataset: str) 
     what = "window" if imu_only else "clip"
     bad = float((recordings["reason"] != "").mean())
     summary = summarise_quality(quality)
-    where = f"see results/{dataset}/quality.csv\n{summary}"
+    where = f"{_most_frequent(recordings)}see results/{dataset}/quality.csv\n{summary}"
     if bad > max_bad_fraction:
         raise QualityError(
             f"{bad:.0%} of the recordings of {dataset} yield no {what}, "
@@ -114,6 +115,18 @@ def summarise_notes(quality: pd.DataFrame) -> str:
         f"{number} recording{'s' if number > 1 else ''} with {kind}: {NOTES[kind].found}; {NOTES[kind].effect}"
         for kind, number in counts.most_common()
     )
+
+
+def _most_frequent(recordings: pd.DataFrame) -> str:
+    """Name the most frequent reason why recordings are lost, with one example; "" where none is."""
+    lost = recordings[recordings["reason"] != ""]
+    if lost.empty:
+        return ""
+    reason = lost["reason"].mode()[0]
+    own = lost[lost["reason"] == reason]
+    example = own.iloc[0]
+    meaning = REASONS.get(reason, reason)
+    return f"{len(own)} of {len(recordings)} for {reason} ({meaning}), as {example['recording']}: {example['detail']}; "
 
 
 def write_quality(

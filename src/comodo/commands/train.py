@@ -14,6 +14,7 @@ from comodo.commands.workflow import (
     run_experiment,
     short_name,
 )
+from comodo.storage.files import json_digest
 
 
 class _Flag(NamedTuple):
@@ -21,24 +22,19 @@ class _Flag(NamedTuple):
 
     key: str
     default: int | float
-    abbreviation: (
-        str  # in the name of an experiment that differs from the default, as in published file names
-    )
     help: str
 
 
 SETTINGS = {
-    "queue_size": _Flag("queue_size", 16384, "qs", "teacher embeddings in the queue"),
-    "student_temp": _Flag("student_temperature", 0.05, "stutmp", "softmax temperature of the student"),
-    "teacher_temp": _Flag("teacher_temperature", 0.1, "tchtmp", "softmax temperature of the teacher"),
-    "learning_rate": _Flag("learning_rate", 3e-4, "lr", "peak learning rate"),
-    "num_epochs": _Flag("epochs", 20, "epochs", "passes over the train clips"),
-    "batch_size": _Flag("batch_size", 128, "bs", "windows per step"),
-    "num_clips": _Flag(
-        "clips_per_recording", 0, "clips", "train on that many clips of each recording; 0: on all"
-    ),
-    "mlp_hidden_dim": _Flag("projection_hidden", 2048, "mhd", "hidden width of the projection MLPs"),
-    "mlp_output_dim": _Flag("projection_dim", 128, "mod", "output width of the projection MLPs"),
+    "queue_size": _Flag("queue_size", 16384, "teacher embeddings in the queue"),
+    "student_temp": _Flag("student_temperature", 0.05, "softmax temperature of the student"),
+    "teacher_temp": _Flag("teacher_temperature", 0.1, "softmax temperature of the teacher"),
+    "learning_rate": _Flag("learning_rate", 3e-4, "peak learning rate"),
+    "num_epochs": _Flag("epochs", 20, "passes over the train clips"),
+    "batch_size": _Flag("batch_size", 128, "windows per step"),
+    "num_clips": _Flag("clips_per_recording", 0, "train on that many clips of each recording; 0: on all"),
+    "mlp_hidden_dim": _Flag("projection_hidden", 2048, "hidden width of the projection MLPs"),
+    "mlp_output_dim": _Flag("projection_dim", 128, "output width of the projection MLPs"),
 }
 WITHOUT_MEANING = {
     "is_raw": "raw and processed IMU are recognised by their files",
@@ -89,10 +85,12 @@ def experiment_config(options: argparse.Namespace) -> dict[str, Any]:
     teacher = short_name(options.video_ckpt, "--video_ckpt")
     student = short_name(options.imu_ckpt, "--imu_ckpt")
     given = vars(options)
-    name = "_".join(
-        [dataset, student, teacher, *["mean"] * (options.reduction == "mean")]
-        + [f"{given[flag]}{s.abbreviation}" for flag, s in SETTINGS.items() if given[flag] != s.default]
-    )
+    changed = {flag: given[flag] for flag, s in SETTINGS.items() if given[flag] != s.default}
+    if options.reduction != "concat":
+        changed["reduction"] = options.reduction
+    about = json_digest([options.dataset_path, options.video_ckpt, options.imu_ckpt, changed])[:6]
+    base = student.rpartition("_")[2].lstrip(".+=-")[:24]
+    name = f"{base or 'student'}-{about}"
     return {
         "datasets": {dataset: dataset_settings(options.dataset_path, options.dataset)},
         "teachers": {teacher: {"checkpoint": options.video_ckpt}},

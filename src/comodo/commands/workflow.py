@@ -122,6 +122,8 @@ def short_name(given: str, flag: str) -> str:
 
     Raises `ValueError` where `given`, the value of `flag`, can be neither.
     """
+    if flag == "--dataset_path" and not is_folder(given):
+        raise CommandError(f"{flag} {given} is not a folder")
     if is_folder(given):
         base = re.sub(r"[^A-Za-z0-9_.+=-]", "_", Path(given).resolve().name).lstrip("_.+=-")[:24]
         return f"{base or 'folder'}-{hashlib.sha256(os.fsencode(os.path.normpath(given))).hexdigest()[:6]}"

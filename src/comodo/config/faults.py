@@ -2,11 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any, get_args
 
 from comodo.config.block import Block, hint
 from comodo.config.root import Config
+from comodo.text import did_you_mean
+
+
+def fault_lines(faults: Iterable[Any]) -> list[str]:
+    """Return the lines of pydantic's errors; a value that is in none of several lists of values has one line."""
+    lines = []
+    choices: dict[tuple[Any, ...], list[Any]] = {}
+    for fault in faults:
+        if fault["type"] == "literal_error" and str(fault["loc"][-1]).startswith("literal["):
+            choices.setdefault(fault["loc"][:-1], []).append(fault)
+        else:
+            lines.append(fault_line(fault))
+    for location, own in choices.items():
+        known = [name for fault in own for name in re.findall(r"'([^']*)'", fault["ctx"]["expected"])]
+        key, given = ".".join(map(str, location)), own[0]["input"]
+        near = did_you_mean(given, known) if isinstance(given, str) else ""
+        lines.append(f"{key}: {given!r} is none of {', '.join(known)}{near}")
+    return lines
 
 
 def fault_line(fault: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from comodo.config.duplicates import check_duplicate_keys
-from comodo.config.faults import fault_line
+from comodo.config.faults import fault_lines
 from comodo.config.root import Config
 from comodo.errors import ConfigError
 from comodo.storage.regular import read_text
@@ -63,4 +63,4 @@ def load(raw: Mapping[str, Any]) -> Config:
     try:
         return Config.model_validate(dict(raw) if isinstance(raw, Mapping) else raw)
     except ValidationError as error:
-        raise ConfigError("\n".join(inert(fault_line(fault)) for fault in error.errors())) from None
+        raise ConfigError("\n".join(map(inert, fault_lines(error.errors())))) from None

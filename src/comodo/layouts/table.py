@@ -1,9 +1,12 @@
 """Anyone's own recordings: a csv with one row per recording.
 
-Columns `recording, split, label, video, imu` and, where wanted, `group, start_s, end_s`. Paths are relative to the
-dataset's `root`. An empty `imu` means that the camera file holds the IMU (GoPro, Insta360, Sony: read by
-telemetry-parser); else it is a csv whose columns, units and clock the config key `imu.csv` describes. With `start_s`
-and `end_s` (seconds of the video file) several recordings can be cut out of one file.
+Columns `recording, split, label, video, imu` and, where wanted, `group, start_s, end_s` and `offset_s` or
+`video_start`. Paths are relative to the dataset's `root`. An empty `imu` means that the camera file holds the IMU (see
+`camera`); else it is a csv whose columns, units and clock the config key `imu.csv` describes. With `start_s` and
+`end_s` (seconds of the video file) several recordings can be cut out of one file.
+
+The clock of an IMU csv counts from the video's first frame. If it does not, `offset_s` is its reading at that frame, in
+s, or `video_start` the time of day of that frame for a clock in epoch time (see `video_clock`).
 
 An IMU-only dataset (`video: null`) needs no `video`: time starts at the first sample of the IMU file.
 """
@@ -16,20 +19,15 @@ import math
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from comodo.config import SPLITS, DatasetSettings
 from comodo.errors import ImuError, LayoutError
+from comodo.layouts.camera import read_camera
 from comodo.layouts.imu_csv import read_imu_csv
-from comodo.layouts.reader_packages import require_reader
-from comodo.layouts.sample_tables import find_overclaim
 from comodo.layouts.split_files import LARGEST_LIST, check_root, check_splits, read_text, required_splits
 from comodo.layouts.types import STANDARD_GRAVITY, ImuSamples, Recording
-from comodo.storage.regular import open_regular
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
+from comodo.layouts.video_clock import CREATION_TIME, clock_hint, creation_time, epoch_seconds
+from comodo.notes import note
 
 COLUMNS = ("recording", "split", "label", "video", "imu")
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
@@ -91,6 +89,7 @@ class Table:
             raise LayoutError(
                 f"{where}: end_s {end:g} is not after start_s {start or 0:g} (config key {self.key}.table)"
             )
+        offset = self._offset(cells, where)
         video = root / cells["video"] if self.settings.video or not cells["imu"] else None
         return Recording(
             id=cells["recording"],
@@ -101,7 +100,33 @@ class Table:
             group=cells.get("group", ""),
             start_s=start or 0.0,
             end_s=end,
+            offset_s=offset,
         )
+
+    def _offset(self, cells: dict[str, str], where: str) -> float | None:
+        """The reading of the IMU's clock at the first video frame, s; None: the video's creation time."""
+        offset, start = cells.get("offset_s", ""), cells.get("video_start", "")
+        if not (offset or start):
+            return 0.0
+        if offset and start:
+            raise LayoutError(
+                f"{where}: give offset_s or video_start, not both (config key {self.key}.table)"
+            )
+        if not self.settings.video:
+            raise LayoutError(
+                f"{where}: {'offset_s' if offset else 'video_start'} places IMU on the clock of a video, but "
+                f"{self.key}.video is null: leave it empty"
+            )
+        if start == CREATION_TIME:
+            return None
+        try:
+            value = float(offset) if offset else epoch_seconds(start)
+        except ValueError as error:
+            what = f"offset_s {offset!r} is not a number of seconds" if offset else f"video_start: {error}"
+            raise LayoutError(f"{where}: {what} (config key {self.key}.table)") from None
+        if not math.isfinite(value):
+            raise LayoutError(f"{where}: offset_s {offset!r} is not finite (config key {self.key}.table)")
+        return value
 
     def _seconds(self, cell: str, column: str, where: str) -> float | None:
         if not cell:
@@ -143,8 +168,17 @@ class Table:
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
         """Read the IMU of a recording from its csv or camera file, cut out with a small margin. Raises `ImuError`."""
         samples = (
-            _read_camera(recording.imu) if recording.imu == recording.video else self._read_csv(recording.imu)
+            read_camera(recording.imu) if recording.imu == recording.video else self._read_csv(recording.imu)
         )
+        offset = recording.offset_s
+        if offset is None:
+            assert recording.video is not None  # `_offset` has seen to it
+            offset = creation_time(recording.video)
+            samples.notes.append(note("imu_created", f"placed by the video's creation time, {offset:.0f} s"))
+        if offset:
+            shared = samples.gyro_t is samples.accel_t
+            samples.accel_t = samples.accel_t - offset
+            samples.gyro_t = samples.accel_t if shared else samples.gyro_t - offset
         if recording.start_s == 0 and recording.end_s is None:
             return [samples]
         return [_cut(samples, recording.start_s, _end(recording))]
@@ -195,68 +229,12 @@ def _cut(samples: ImuSamples, start: float, end: float) -> ImuSamples:
     accel_t, gyro_t = samples.accel_t - start, samples.gyro_t - start
     margin = MARGIN_S + ROUNDING_S
     accel, gyro = ((time >= -margin) & (time < end - start + margin) for time in (accel_t, gyro_t))
-    return ImuSamples(accel_t[accel], samples.accel[:, accel], gyro_t[gyro], samples.gyro[:, gyro])
-
-
-def _read_camera(path: Path) -> ImuSamples:
-    """Read the IMU that a camera wrote into its video file; accel m/s², gyro deg/s there.
-
-    telemetry-parser spreads a stream's samples evenly over its whole length, which is right: a GoPro sensor runs at a
-    constant rate, though one payload of 1.001 s holds 171 samples and the next 216. Where the sensors' rates differ,
-    it pairs the samples of each payload by index, so that the slower sensor seems to pause at each payload's end.
-    """
-    import numpy as np
-
-    try:
-        with open_regular(path) as file:
-            claim = find_overclaim(file)
-    except FileNotFoundError:
-        raise ImuError("imu_missing_file", f"{path} does not exist") from None
-    except (OSError, ValueError) as error:
-        raise ImuError("imu_unreadable", f"{path} cannot be read: {error}") from None
-    if claim:
-        raise ImuError("imu_unreadable", f"{path} is no video that can be read: {claim}")
-    require_reader("telemetry_parser", "telemetry-parser==0.3.0", path, "the IMU of a camera file")
-    import telemetry_parser
-
-    try:
-        entries = telemetry_parser.Parser(str(path)).normalized_imu()
-    except (
-        BaseException
-    ) as error:  # the library raises nothing narrower; where it panics, not even an Exception
-        if isinstance(error, (KeyboardInterrupt, SystemExit)):
-            raise
+    if not accel.any() and (samples.accel_t == samples.accel_t).any():
+        first, last = samples.accel_t[samples.accel_t == samples.accel_t][[0, -1]]
         raise ImuError(
-            "imu_unreadable", f"{path} holds no IMU that telemetry-parser can read: {error}"
-        ) from None
-    clock = np.array([entry["timestamp_ms"] for entry in entries], dtype=np.float64) / 1000
-
-    def sensor(name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        present = [i for i, entry in enumerate(entries) if entry.get(name) is not None]
-        if not present:
-            raise ImuError("imu_empty_column", f"{path} holds no {name} samples")
-        values = np.array([entries[i][name] for i in present], dtype=np.float64).T
-        return spread_paused(clock[present], clock), values
-
-    accel_t, accel = sensor("accl")
-    gyro_t, gyro = sensor("gyro")
-    return ImuSamples(accel_t=accel_t, accel=accel, gyro_t=gyro_t, gyro=gyro * (math.pi / 180))
-
-
-def spread_paused(time: NDArray[np.float64], clock: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Spread a sensor's times (N,) evenly over a steady `clock` (M,) where the sensor seems to pause again and again.
-
-    Once every two seconds or more often is payloads paired by index; a single pause, or one that the clock shares,
-    is a real one.
-    """
-    import numpy as np
-
-    if len(time) < 3 or len(time) == len(clock):
-        return time
-    step, tick = np.diff(time), np.diff(clock)
-    pauses = np.count_nonzero(step > 1.5 * np.median(step))
-    span = float(clock[-1] - clock[0] + np.median(tick))
-    if tick.max() > 1.5 * np.median(tick) or pauses < max(2.0, span / 2):
-        return time
-    spread: NDArray[np.float64] = clock[0] + np.arange(len(time)) * (span / len(time))
-    return spread
+            "no_overlap",
+            f"IMU from {first:.2f} to {last:.2f} s, the cut from {start:.2f} to {end:.2f} s{clock_hint(first)}",
+        )
+    return ImuSamples(
+        accel_t[accel], samples.accel[:, accel], gyro_t[gyro], samples.gyro[:, gyro], samples.notes
+    )

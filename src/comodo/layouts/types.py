@@ -25,6 +25,7 @@ class Recording:
     group: str = ""  # session or subject, "" where unknown
     start_s: float = 0.0  # the part of the file that is this recording
     end_s: float | None = None
+    offset_s: float | None = 0.0  # the IMU's clock at the first video frame; None: the video's creation time
 
 
 @dataclass(slots=True)

@@ -199,7 +199,7 @@ def _unwrap(time: Floats, notes: list[str]) -> tuple[Floats, int]:
     period = float((-step[back]).max()) + usual
     span = float(time.max() - time.min())
     for wrap in WRAPS:
-        if abs(period - wrap) <= 2 * usual and span < wrap and 4 * usual < wrap:
+        if abs(period - wrap) <= 2 * usual and span <= wrap * (1 + 1e-9) and 4 * usual < wrap:
             wraps = back[-step[back] > wrap / 2]
             turns = np.zeros(len(time))
             turns[wraps + 1] = wrap

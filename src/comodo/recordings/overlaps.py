@@ -13,9 +13,11 @@ from comodo.notes import note
 from comodo.recordings.signal import Floats
 
 FEWEST: Final = 3
-"""Samples that both stretches have in the shared time; fewer are jitter or packets out of order."""
+"""Samples of one stretch within another that show two moments of the same time; fewer are jitter."""
+USUAL: Final = 1.5
+"""Sampling intervals between two samples that have no hole between them."""
 DENSE: Final = 0.5
-"""Share of the expected samples that both have there; fewer fill each other's holes."""
+"""Share of the samples that lie within the other stretch, from the first one to the last one that does."""
 RESTART: Final = 0.5
 """Shared part of the shorter stretch above which one of the two is dropped."""
 MANY: Final = 1000
@@ -120,15 +122,19 @@ def _without_copies(stretches: Sequence[Stretch]) -> tuple[list[Stretch], int]:
 
 
 def _shared(one: Floats, other: Floats, step_s: float) -> tuple[Zone, float]:
-    """The time that two ascending stretches both fill, and its share of the shorter one; 0 for no such time."""
-    begin, end = float(max(one[0], other[0])), float(min(one[-1], other[-1]))
-    if end <= begin:
-        return (begin, end), 0.0
-    needed = max(FEWEST, DENSE * (end - begin) / step_s)
-    for time in (one, other):
-        if np.searchsorted(time, end, side="right") - np.searchsorted(time, begin, side="left") < needed:
-            return (begin, end), 0.0
-    return (begin, end), (end - begin) / float(min(one[-1] - one[0], other[-1] - other[0]))
+    """The time in which two ascending stretches both have samples, and its share of the shorter one's samples.
+
+    A sample lies within the other stretch where that has one before and one after it at the usual distance; packets out
+    of order fill each other's holes instead.
+    """
+    longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
+    after = np.clip(np.searchsorted(longer, shorter), 1, len(longer) - 1)
+    before, behind = longer[after - 1], longer[after]
+    within = (before <= shorter) & (shorter <= behind) & (behind - before <= USUAL * step_s)
+    rows = np.flatnonzero(within)
+    if len(longer) < 2 or len(rows) < max(FEWEST, DENSE * (rows[-1] - rows[0] + 1) if len(rows) else 0):
+        return (0.0, 0.0), 0.0
+    return (float(shorter[rows[0]]), float(shorter[rows[-1]])), len(rows) / len(shorter)
 
 
 def _cut_out(stretch: Stretch, zones: Sequence[Zone]) -> list[Stretch]:

@@ -13,7 +13,9 @@ from comodo.recordings.overlaps import Stretch
 from comodo.recordings.signal import Floats
 
 BURST: Final = 0.25
-"""Steps shorter than this share of the mean step, if at least half of all are, lie within a burst."""
+"""Share of the mean step below which a step lies within a burst, if many are."""
+BURSTS: Final = 0.4
+"""Share of such steps above which samples come in bursts: half of them for bursts of two."""
 LONGEST_PAUSE_S: Final = 1.0
 """Between bursts; longer steps are holes and do not count for the mean step."""
 COARSEST_S: Final = 2.0
@@ -49,7 +51,7 @@ def spread_packets(stretch: Stretch, output_s: float, notes: list[str]) -> tuple
         step = np.diff(time)
     near = step == 0
     usual = step[step <= LONGEST_PAUSE_S]
-    if len(usual) and np.median(usual) < BURST * usual.mean():
+    if len(usual) and (usual < BURST * usual.mean()).mean() > BURSTS:
         near |= step < BURST * usual.mean()  # packets whose samples bear nearly one time
     if not near.any():
         return Stretch(time, values, stretch.row), repeated

@@ -101,7 +101,10 @@ def imu_state(dataset: str, settings: DatasetSettings, shard: int | None, marker
     if raw_state(dataset, settings, shard, marker) == AS_SIMULATED:
         return AS_SIMULATED
     clock_files = open_layout(dataset, settings).clock_files
-    state = fingerprint(recordings_of(dataset, settings, shard), clock_files)
+    recordings = recordings_of(dataset, settings, shard)
+    state = fingerprint(recordings, clock_files)
+    offsets = [[r.id, r.offset_s] for r in recordings if r.offset_s != 0]
+    state += json_digest(offsets) if offsets else ""
     return state + class_digest(settings.class_path)
 
 

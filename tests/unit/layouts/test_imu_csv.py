@@ -44,6 +44,17 @@ def test_imu_csv_is_read(tmp_path: Path, content: bytes, expected: list[list[flo
         (b"a,b\n1,x\n", "imu_bad_number", "'x'"),
         (b"a,b\n1,\n2,NULL\n", "imu_empty_column", "column b holds no number"),
         (b"\xff\xfe", "imu_unreadable", "cannot be read"),
+        (b"a\tb\n1\t2\n", "imu_missing_column", "separated by tabs"),
+        (b"A,B\n1,2\n", "imu_missing_column", "found: A, B; upper and lower case differ: 'A', 'B'"),
+        (b"a,bee\n1,2\n", "imu_missing_column", "no column b; found: a, bee"),
+        (
+            b"# IMU\n# 100 Hz\na,b\n1,2\n",
+            "imu_missing_column",
+            "the header is line 3: delete the lines above",
+        ),
+        (b"a,b,c,b\n1,2,3,4\n", "imu_repeated_column", "b is in the header more than once"),
+        (b"a,b\n0,1,2\n1,3,4\n", "imu_extra_cells", "2 of 2 rows have more cells .* first in line 2"),
+        (b"a,b\n1,2\n3,4,5\n", "imu_extra_cells", "1 of 2 rows have more cells .* first in line 3"),
     ],
 )
 def test_a_bad_imu_csv_has_its_reason(

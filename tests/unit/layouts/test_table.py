@@ -8,8 +8,9 @@ import pytest
 
 from comodo.config import DatasetSettings
 from comodo.errors import ImuError, LayoutError
+from comodo.layouts.camera import spread_paused
 from comodo.layouts.opening import open_layout
-from comodo.layouts.table import Table, check_imu_described, spread_paused
+from comodo.layouts.table import Table, check_imu_described
 from comodo.recordings.raw_files import labelled_state
 
 HEADER = "recording,split,label,video,imu"
