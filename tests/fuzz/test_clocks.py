@@ -102,7 +102,7 @@ def other_rates(rows: Rows, rate: float, rng: np.random.Generator) -> Rows:
     """The accelerometer has values in some rows only, or rows of its own."""
     values = rows[1].copy()
     number = np.arange(values.shape[1])
-    own = number % rng.integers(2, 4) == 0
+    own = number % (rng.integers(2, 4) if rate >= 50 else 2) == 0  # fewer cannot show 1.9 Hz
     values[:3, ~own] = np.nan
     if rng.random() < 0.5:
         values[3:, own] = np.nan

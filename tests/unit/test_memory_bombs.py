@@ -30,6 +30,7 @@ from comodo.config import DatasetSettings
 from comodo.embeddings import store
 from comodo.layouts import Recording, open_layout
 from comodo.layouts.split_files import read_split_files
+from comodo.layouts import media
 from comodo.recordings import resample, small_video, video_source
 def layout(kind, **more):
     return open_layout("x", DatasetSettings.model_validate({"layout": kind, "root": ".", **more}))
@@ -96,7 +97,7 @@ def sparse_imu(path: Path) -> None:
 
 FIRST_WIDTH = """
 path = Path("a.mp4")
-with video_source.open_video(path) as container:
+with media.open_video(path) as container:
     print(next(container.decode(video_source.video_stream(container, path))).width)
 """
 READ_CSV = 'layout("ego4d").read_imu(recording("a.csv"))'

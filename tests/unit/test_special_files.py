@@ -33,6 +33,7 @@ from comodo.errors import (
 )
 from comodo.evaluate.results import read_scores
 from comodo.jobs.devices import reserve_slot
+from comodo.layouts.media import open_video
 from comodo.layouts.types import Recording
 from comodo.models.students import load_student, save_student
 from comodo.models.teachers import load_teacher
@@ -40,7 +41,6 @@ from comodo.plan.rates import read_rates
 from comodo.recordings.one_file import read_imu
 from comodo.recordings.published_splits import fetch
 from comodo.recordings.splits import check_overwrite
-from comodo.recordings.video_source import open_video
 from comodo.simulate.dataset import _refuse_foreign, read_recorded
 from comodo.storage.artefacts import read_json, read_table
 from comodo.storage.regular import check_regular, open_regular, open_text

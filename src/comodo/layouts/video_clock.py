@@ -6,8 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from comodo.errors import ImuError
-from comodo.storage.regular import open_regular
+from comodo.errors import ImuError, VideoError
 
 CREATION_TIME: Final = "creation_time"
 """Cell of `video_start` that takes the time from the video file."""
@@ -47,19 +46,19 @@ def creation_time(path: Path) -> float:
     Raises:
         ImuError: the file cannot be read or has no creation time.
     """
-    import av
+    from comodo.layouts.media import open_video
 
     try:
-        with open_regular(path) as file, av.open(file) as container:
+        with open_video(path) as container:
             tags = [container.metadata, *(stream.metadata for stream in container.streams)]
-            found = next((tag["creation_time"] for tag in tags if "creation_time" in tag), "")
-            return datetime.fromisoformat(found).astimezone(UTC).timestamp()
-    except FileNotFoundError:
-        raise ImuError("imu_clock", f"video_start: {path} does not exist") from None
-    except (av.error.FFmpegError, OSError, ValueError) as error:
-        why = "the file has no creation time" if isinstance(error, ValueError) else error
+    except VideoError as error:
+        raise ImuError("imu_clock", f"video_start: {error}") from None
+    found = next((tag["creation_time"] for tag in tags if "creation_time" in tag), "")
+    try:
+        return datetime.fromisoformat(found).astimezone(UTC).timestamp()
+    except ValueError:
         raise ImuError(
-            "imu_clock", f"video_start: {path}: {why}; give the time itself, or offset_s"
+            "imu_clock", f"video_start: {path} has no creation time; give the time itself, or offset_s"
         ) from None
 
 

@@ -16,6 +16,8 @@ STEADY: Final = 0.9
 """Share of the blocks in which the two means differ along the same axis."""
 APART: Final = 0.3
 """Difference of the means of two devices: m/s² where the accelerometer is among the channels, else rad/s."""
+STRONG: Final = 0.1
+"""The same as a share of the standard deviation of the samples."""
 BACKWARD: Final = 0.2
 """Share of rows with an earlier time than the row before above which two clocks may alternate."""
 MOST_ROWS: Final = 5000
@@ -62,11 +64,14 @@ def refuse_two_sensors(values: Floats) -> None:
     if blocks < FEWEST_BLOCKS:
         return
     pairs = values[:3, : blocks * BLOCK].reshape(3, blocks, BLOCK // 2, 2)
-    apart = np.diff(pairs.mean(axis=2), axis=2)[:, :, 0]  # (3, blocks)
+    # odd samples less the mean of their neighbours: steady motion cancels out
+    between = (pairs[:, :, :-1, 0] + pairs[:, :, 1:, 0]) / 2
+    apart = (pairs[:, :, :-1, 1] - between).mean(axis=2)  # (3, blocks)
+    strength = float(np.sqrt((values[:3].std(axis=1) ** 2).sum()))
     axis = np.linalg.svd(apart, full_matrices=False)[0][:, 0]
     along = np.abs(axis @ apart)  # a hole may swap odd and even
     size = float(np.median(along))
-    if size > APART and (along > size / 2).mean() >= STEADY:
+    if size > max(APART, STRONG * strength) and (along > size / 2).mean() >= STEADY:
         raise ImuError(
             "imu_two_devices",
             f"odd and even samples differ by {size:.3g} in their means: do two devices alternate? Split the file",

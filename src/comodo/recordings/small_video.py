@@ -22,6 +22,7 @@ from tqdm import tqdm
 from comodo.config import DatasetSettings, VideoSettings
 from comodo.errors import DamageError, VideoError
 from comodo.layouts.ids import safe_name
+from comodo.layouts.media import open_video
 from comodo.layouts.sample_tables import find_overclaim
 from comodo.layouts.types import Recording
 from comodo.recordings.transcode import copy_video, transcode
@@ -29,7 +30,6 @@ from comodo.recordings.video_source import (
     LONGEST_FREEZE_S,
     WholeFrames,
     declared_duration,
-    open_video,
     video_stream,
 )
 from comodo.storage.artefacts import file_digest, write_table

@@ -12,11 +12,11 @@ from typing import Any
 import av.filter
 
 from comodo.errors import VideoError
+from comodo.layouts.media import open_video
 from comodo.recordings.video_source import (
     LONGEST_FREEZE_S,
     WholeFrames,
     declared_duration,
-    open_video,
     video_stream,
 )
 from comodo.storage.files import atomic

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from comodo.errors import DamageError, VideoError
+from comodo.layouts.media import FORMATS, limit_memory, open_video
 from comodo.recordings.small_video import extract, read_frames
-from comodo.recordings.video_source import FORMATS, limit_memory, open_video, video_stream
+from comodo.recordings.video_source import video_stream
 from tests.support.mp4 import MANY, in_chunks, sizes, times, write_claims, write_picture
 from tests.support.project import ROOT
 from tests.support.writers import write_video
@@ -91,7 +92,7 @@ def test_a_picture_is_no_recording(tmp_path: Path) -> None:
 def test_what_no_table_tells_is_bounded_by_the_system(tmp_path: Path) -> None:
     write_claims(tmp_path / "a.mp4", stsz=sizes(MANY), stts=times(MANY), stsc=in_chunks(MANY))
     code = (
-        'video_source.find_overclaim = lambda _: ""\n'
+        'media.find_overclaim = lambda _: ""\n'
         'small_video.extract(Path("a.mp4"), Path("out.mp4"), 10, 32, 10, 18)'
     )
     said, memory = refused(code, tmp_path)
@@ -116,4 +117,4 @@ def test_media_are_opened_in_one_place() -> None:
         if isinstance(call, ast.Call) and ast.unparse(call.func) in ("av.open", "av.container.open")
         if "'w'" not in ast.unparse(call)
     ]
-    assert found == [("video_source.py", "_open")]
+    assert found == [("media.py", "_open")]

@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 
 from comodo.errors import VideoError
+from comodo.layouts.media import open_video
 from comodo.recordings.small_video import extract, read_frames
-from comodo.recordings.video_source import open_video, video_stream
+from comodo.recordings.video_source import video_stream
 from tests.support.small_video import CLIP, FPS, SIZE, Picture, extract_small, steady, write_at
 from tests.support.writers import write_sound
 
@@ -139,7 +140,7 @@ def test_no_permission_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def refuse(*args: object) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("comodo.recordings.video_source.open_regular", refuse)
+    monkeypatch.setattr("comodo.layouts.media.open_regular", refuse)
     with pytest.raises(VideoError, match="Permission denied") as error:
         extract_small(tmp_path / "a.mp4", tmp_path / "out.mp4")
     assert error.value.reason == "video_unreadable"
