@@ -92,6 +92,7 @@ bench: .venv/installed
 docs: .venv/installed
 	$(BIN)/python -m comodo.config.reference
 	$(BIN)/python -m comodo.config.schema
+	$(BIN)/python -m comodo.clips.reference
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "The site: build/site/index.html"
 

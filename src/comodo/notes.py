@@ -63,7 +63,8 @@ NOTES: Final = {
         "|accel| is far from gravity: a wrong unit or scale, or gravity was removed", "it is used as it is"
     ),
     "imu_gyro_unit": Kind(
-        "the median |gyro| is faster than a body turns: deg/s declared as rad/s?", "it is used as it is"
+        "|gyro| is faster than a body turns or a sensor measures: deg/s declared as rad/s?",
+        "it is used as it is",
     ),
     "imu_out_of_range": Kind(
         "UESTC-MMEA-CL: counts outside of 16 bits", "these samples become a hole (`timestamps`)"

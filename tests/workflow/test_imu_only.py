@@ -172,5 +172,5 @@ def test_glasses_without_a_camera_give_their_windows(realdata: Path, tmp_path: P
     assert clips.groupby("split")["label"].nunique().to_dict() == {"test": 11, "train": 11}
     quality = pd.read_csv(results / "quality.csv", keep_default_na=False)
     assert set(quality["reason"]) == {""}
-    # Units are right: |accel| is near 9.81 in all, but for a runner, who is in the air more often than not.
-    assert quality.loc[quality["detail"] != "", ["recording", "label"]].to_numpy().tolist() == [[21, 10]]
+    # Units are right, also those of a runner, who is in the air more often than not.
+    assert set(quality["detail"]) == {""}

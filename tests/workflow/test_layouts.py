@@ -162,11 +162,13 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
         datasets[name]["video"] = {"size": 32, **datasets[name].get("video", {})}
         datasets[name]["max_bad_fraction"] = 0.5
     experiment = {"dataset": "ego4d", "teacher": "small", "student": "small"}
+    evaluation = {"score_windows": "imu"}  # windows without video are listed as well
     config = {
         "datasets": datasets,
         "teachers": {"small": TEACHER},
         "students": {"small": STUDENT},
         "experiments": {"one": experiment},
+        "evaluation": evaluation,
     }
     Project(folder).run(config, "--", *(f"results/{name}/clips.parquet" for name in datasets))
     return folder / "results"

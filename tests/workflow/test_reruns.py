@@ -88,6 +88,7 @@ TABLE: dict[str, list[tuple[str, Any, dict[str, int]]]] = {
         ("labels_per_class", [1, "all"], {"evaluate_svm": 3, "report": 1}),
         ("label_draws", 2, {"evaluate_svm": 3, "report": 1}),
         ("max_train_windows", 50, {"evaluate_svm": 3, "report": 1}),
+        ("score_windows", "imu", {"report_quality": 1, "merge_clips": 1}),
     ],
 }
 BLOCKS = {

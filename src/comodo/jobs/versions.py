@@ -26,5 +26,5 @@ VERSIONS: Final = {
     "evaluate_anchors": 2,
     "evaluate_head": 1,
     "evaluate_svm": 2,
-    "report": 2,
+    "report": 3,
 }

@@ -17,7 +17,10 @@ from comodo.notes import note
 CHANNELS = ("accel_x", "accel_y", "accel_z", "gyro_x", "gyro_y", "gyro_z")
 LONGEST_HOLE_S = 6 * 3600.0  # samples further than this from the rest bear a wrong timestamp
 SPARSEST = 1 / 20  # samples per sample of the grid; beyond some hours, fewer are wrong timestamps far apart
-FASTEST_RAD_S = 20.0  # median |gyro| that no body reaches
+USUAL_RAD_S = 20.0  # median |gyro| that no body reaches
+FASTEST_RAD_S = (
+    70.0  # 4000 deg/s, the range of the fastest common gyroscopes; reached in a thousandth of the samples
+)
 MEAN_SAMPLES = 400  # over which the mean accelerometer vector is gravity, nearly
 FASTEST_HZ = 20_000.0  # no IMU is sampled faster; a wrong unit of time would cost memory without bound
 Floats = NDArray[np.float64]
@@ -133,8 +136,9 @@ def _check_units(values: NDArray[np.float32], at_rest: float) -> list[str]:
         if not 0.75 * at_rest < mean < 1.25 * at_rest:
             text = f"median |accel| is {gravity:.3g}, far from {at_rest:g}: wrong unit or scale?"
             notes.append(note("imu_accel_unit", text))
-    turning = float(np.median(np.sqrt(np.einsum("ct,ct->t", values[3:], values[3:], dtype=np.float32))))
-    if turning > FASTEST_RAD_S and at_rest > 1:  # the published scaling leaves g and deg/s
-        text = f"median |gyro| is {turning:.3g} rad/s, faster than a body turns: is it in deg/s?"
+    turning = np.sqrt(np.einsum("ct,ct->t", values[3:], values[3:], dtype=np.float32))
+    usual, fastest = (float(np.quantile(turning, share)) for share in (0.5, 0.999))
+    if at_rest > 1 and (usual > USUAL_RAD_S or fastest > FASTEST_RAD_S):  # the published scaling leaves deg/s
+        text = f"|gyro| is {usual:.3g} rad/s in the median and up to {fastest:.3g}: is it in deg/s?"
         notes.append(note("imu_gyro_unit", text))
     return notes

@@ -10,14 +10,19 @@ from comodo.report.tables import mean_over_seeds
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
-    """Top-1 at a glance: one row per encoder, one column per protocol."""
+    """Top-1 at a glance: one row per encoder, one column per protocol; n is the number of test windows."""
     short = mean_over_seeds(table[table["scoring"] != "medoid"])
     names = short[["teacher", "student", "experiment"]].astype(str).itertuples(index=False, name=None)
     encoder = [
         f"teacher {teacher}" if student == "-" else f"{student} ({experiment})"
         for teacher, student, experiment in names
     ]
-    return _wide(short.assign(encoder=encoder), "top1")
+    short = short.assign(encoder=encoder)
+    wide = _wide(short, "top1")
+    numbers = short.groupby(["eval_dataset", "encoder"])["n_test"].unique()
+    n = [" / ".join(map(str, sorted(numbers[key]))) for key in zip(wide["on"], wide["encoder"], strict=True)]
+    wide.insert(2, "n", n)
+    return wide
 
 
 def gains(table: pd.DataFrame) -> pd.DataFrame:

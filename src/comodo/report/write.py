@@ -52,7 +52,11 @@ def write_report(
         note = "Top-1 accuracy on the test split, per cent"
         seeds = table["seed"].nunique()
         note += f", mean ± standard deviation over {seeds} seeds" if seeds > 1 else ""
-        text = f"{note}. Chance: {_chances(results, runs)}.\n\n{summary(table).to_markdown(index=False)}\n"
+        short = summary(table)
+        text = f"{note}. n: test windows. Chance: {_chances(results, runs)}.\n"
+        if short.groupby("on")["n"].nunique().max() > 1:
+            text += "\nEncoders with another n on the same dataset were scored on other windows.\n"
+        text += f"\n{short.to_markdown(index=False)}\n"
         if len(gained):
             text += "\nGain over the baseline, points [95 % interval, paired bootstrap over recordings and seeds]:\n\n"
             text += f"{gains(gained).to_markdown(index=False)}\n"
