@@ -61,7 +61,7 @@ def import_class(class_path: str, working_folder: bool = True, outside: Path | N
         raise ClassPathError(f"class {class_path}: code out of {outside} is never run; install its package")
     if not working_folder and (is_standard(spec) or "__main__" in module_name.split(".")):
         raise ClassPathError(
-            f"class {class_path}: it is no torch.nn.Module: {module_name} is part of Python, or a program"
+            f"class {class_path}: it is not a torch.nn.Module: {module_name} is part of Python, or a program"
         )
     other = getattr(loaded.__spec__, "origin", None) if loaded is not None else spec.origin
     if other != spec.origin:

@@ -148,7 +148,7 @@ def test_the_working_folder_of_an_interpreter_is_not_installed(
 def test_programs_and_pythons_own_modules(folder: Path, path: str) -> None:
     """Some do things when they are imported; no student is in them."""
     before = set(sys.modules)
-    with pytest.raises(ClassPathError, match=r"it is no torch.nn.Module|no module") as caught:
+    with pytest.raises(ClassPathError, match=r"it is not a torch.nn.Module|no module") as caught:
         import_class(path, working_folder=False)
     assert "\n" not in str(caught.value)
     assert not {"antigravity", "venv.__main__", "test.autotest", "pip.__main__"} & (set(sys.modules) - before)

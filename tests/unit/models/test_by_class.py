@@ -55,16 +55,16 @@ def test_weights_depend_on_the_seed_alone() -> None:
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("subprocess:Popen", "it is no torch.nn.Module"),
-        ("tests.support.classes:Teacher", "it is no torch.nn.Module"),
-        ("os:system", "it is no torch.nn.Module"),
-        ("builtins:eval", "it is no torch.nn.Module"),
+        ("subprocess:Popen", "it is not a torch.nn.Module"),
+        ("tests.support.classes:Teacher", "it is not a torch.nn.Module"),
+        ("os:system", "it is not a torch.nn.Module"),
+        ("builtins:eval", "it is not a torch.nn.Module"),
         ("torch:load", "torch has no class 'load'"),
         ("nowhere:Net", "no module 'nowhere' among the installed packages"),
         ("../evil:Net", "write it as package.module:Name"),
         ("", "write it as package.module:Name"),
-        (5, "config.json names no class and its arguments"),
-        (None, "config.json names no class and its arguments"),
+        (5, "config.json: class must be a string and kwargs a mapping"),
+        (None, "config.json: class must be a string and kwargs a mapping"),
     ],
 )
 def test_hostile_class_paths_run_nothing(saved: Path, path: Any, message: str) -> None:

@@ -97,7 +97,7 @@ def test_windows_of_another_shape_are_refused(golden: Path) -> None:
 
 
 def test_what_is_no_student(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"nowhere.*neither a folder nor to be had from the hub"):
+    with pytest.raises(ValueError, match=r"nowhere.*neither a folder nor a model on the hub"):
         load_student(tmp_path / "nowhere")
     with pytest.raises(ValueError, match=r"has no config\.json"):
         load_student(tmp_path)
@@ -107,7 +107,7 @@ def test_what_is_no_student(tmp_path: Path) -> None:
     ):
         load_student(tmp_path)
     (tmp_path / "config.json").write_text("{")
-    with pytest.raises(ValueError, match=r"config\.json is no JSON"):
+    with pytest.raises(ValueError, match=r"config\.json is not valid JSON"):
         load_student(tmp_path)
 
 

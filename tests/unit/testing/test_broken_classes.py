@@ -23,7 +23,7 @@ def test_a_good_student() -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (classes.NoDim, "a student is a torch.nn.Module with an attribute `dim`"),
+        (classes.NoDim, "a student must be a torch.nn.Module with an attribute `dim`"),
         (classes.WrongWidth, r"forward returns \(4, 3\); it should be \(4, 4\)"),
         (classes.NoTensor, r"forward returns list; it should be \(4, 4\)"),
         (classes.NotFinite, "embeddings of noise are not finite"),
@@ -44,7 +44,7 @@ def test_a_good_student() -> None:
         (odd.Detached, "no gradient flows from the embeddings"),
         (odd.NanForPadding, "not finite"),
         (odd.AnyFloat, "forward returns torch.float64; it should be torch.float32"),
-        (odd.WithoutMask, r"forward of a student takes \(windows, mask=None\)"),
+        (odd.WithoutMask, r"forward of a student must accept \(windows, mask=None\)"),
         (odd.Lazy, "linear.weight has no size yet"),
         (odd.Failing, "RuntimeError: a shape is wrong"),
     ],
@@ -81,8 +81,8 @@ def test_a_good_teacher() -> None:
         (classes.ConstantTeacher, "two different clips have the same embedding"),
         (classes.BatchTeacher, "a clip has another embedding alone than in a batch"),
         (classes.NanTeacher, "embeddings are not finite"),
-        (classes.Frameless, "n_frames of a teacher is None, not a number from 1"),
-        (classes.Speechless, r"a teacher has a method encode\(pixels\)"),
+        (classes.Frameless, "n_frames of a teacher is None, not a positive integer"),
+        (classes.Speechless, r"a teacher must have a method encode\(pixels\)"),
     ],
 )
 def test_teachers(kind: type, message: str) -> None:
@@ -116,15 +116,15 @@ def test_odd_but_good_teachers() -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"n_frames": 0}, "n_frames of a teacher is 0, not a number from 1"),
+        ({"n_frames": 0}, "n_frames of a teacher is 0, not a positive integer"),
         ({"n_frames": 2.0}, "n_frames of a teacher is 2.0"),
         ({"dim": True}, "dim of a teacher is True"),
         ({"dim": "3"}, "dim of a teacher is 3"),
-        ({"image_size": [224, 224]}, r"image_size of a teacher is \[224, 224\], not a number from 1"),
+        ({"image_size": [224, 224]}, r"image_size of a teacher is \[224, 224\], not a positive integer"),
         ({"mean": [0.5, 0.5]}, r"mean of a teacher is \[0.5, 0.5\], not three numbers, one per colour"),
         ({"mean": 0.5}, "mean of a teacher is 0.5, not three numbers"),
         ({"mean": ["a", "b", "c"]}, "mean of a teacher is"),
-        ({"std": [1, 0, 1]}, "std of a teacher is .*, which cannot divide"),
+        ({"std": [1, 0, 1]}, "std of a teacher is .*; it must not contain 0"),
         ({"std": [1, float("nan"), 1]}, "std of a teacher is .* not three numbers"),
     ],
 )
