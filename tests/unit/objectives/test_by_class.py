@@ -91,10 +91,10 @@ def test_losses_that_cannot_be_trained(inputs: Inputs, name: str, message: str) 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("ManyLosses", r"the loss has the shape \(4, 8\); it should be one number"),
-        ("FloatLoss", r"the loss is a float; it should be a tensor of one number"),
-        ("DeadLoss", r"no gradient flows from the loss: it should be computed from the student's output"),
-        ("TeacherLoss", r"no gradient of the loss reaches the student"),
+        ("ManyLosses", r"the loss has the shape \(4, 8\); it should be a scalar"),
+        ("FloatLoss", r"the loss is a float; it should be a tensor with one value"),
+        ("DeadLoss", r"the loss has no gradient: compute it from the student's output"),
+        ("TeacherLoss", r"the student gets no gradient from the loss"),
     ],
 )
 def test_losses_without_a_use(inputs: Inputs, name: str, message: str) -> None:
