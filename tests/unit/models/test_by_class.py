@@ -124,7 +124,7 @@ def test_code_in_the_folder_of_a_student_is_never_run(saved: Path, monkeypatch: 
     with pytest.raises(ClassPathError, match="no module 'evil' among the installed packages"):
         load_student(saved)
     monkeypatch.syspath_prepend(saved)
-    with pytest.raises(ClassPathError, match=r"code out of .*student is never run; install its package"):
+    with pytest.raises(ClassPathError, match=r"code in .*student is never executed; install its package"):
         load_student(saved)
     assert not (saved.parent / "ran").exists()
 
