@@ -58,7 +58,9 @@ class Student(nn.Module):
         if isinstance(options, str):
             options = StudentOptions(options)
         if options.reduction not in REDUCTIONS:
-            raise ModelError(f"reduction {options.reduction!r} is unknown; known are {', '.join(REDUCTIONS)}")
+            raise ModelError(
+                f"reduction {options.reduction!r} is unknown; expected one of {', '.join(REDUCTIONS)}"
+            )
         self.model = model
         self.reduction = options.reduction
         self.channels = options.channels
@@ -86,7 +88,7 @@ class Student(nn.Module):
         raise NotImplementedError
 
     def join(self, channels: Tensor) -> Tensor:
-        """Combine channel embeddings (B · C, width) into (B, dim), as `reduction` says."""
+        """Combine channel embeddings (B · C, width) into (B, dim) by `reduction`."""
         each = channels.unflatten(0, (-1, self.channels))
         return each.mean(dim=1) if self.reduction == "mean" else each.flatten(1)
 
@@ -163,7 +165,7 @@ def fetch(name: str, file: str, revision: str | None) -> Path:
 
     try:
         return Path(hf_hub_download(name, file, revision=revision))
-    except (OSError, ValueError) as error:  # no network, no such model, no such file, not even an id
+    except (OSError, ValueError) as error:  # no network, no such model or file, or an invalid id
         raise ModelError(
             f"student {name!r} is neither a folder nor a model on the hub: {first_line(error)}"
         ) from error
@@ -173,7 +175,7 @@ def check_keys(family: str, config: Mapping[str, Any], known: set[str]) -> None:
     """Raise `ModelError` if the config has an unknown key."""
     if unknown := sorted(set(config) - known):
         raise ModelError(
-            f"architecture_config of a {family} student has the unknown key {unknown[0]!r}; known are "
+            f"architecture_config of a {family} student has the unknown key {unknown[0]!r}; expected one of "
             f"{', '.join(sorted(known))}"
         )
 

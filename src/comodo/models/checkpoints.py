@@ -52,7 +52,8 @@ def read_json(path: Path, kind: type[T], largest: float = math.inf) -> T:
         largest: maximum absolute value of its numbers, which must be finite.
 
     Raises:
-        ModelError: if the file is too large, not JSON, of another type, nested too deeply, or has such numbers.
+        ModelError: if the file is too large, not JSON, of another type, or nested too deeply, or a number is not
+            finite or above `largest`.
     """
     try:
         if (size := path.stat().st_size) > MOST_JSON:

@@ -106,7 +106,7 @@ class MantisStudent(Student):
 
     @classmethod
     def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
-        """Load a checkpoint with `from_pretrained` of a model instance, from which it takes some settings."""
+        """Load a checkpoint with `from_pretrained` of a model instance, which provides some of the settings."""
         network = cls.network()
         stored = read_json(fetch(folder, "config.json", revision), dict)
         config = {key: value for key, value in stored.items() if key in keywords(network)}

@@ -105,7 +105,7 @@ def _load(name: str, revision: str | None, options: StudentOptions) -> Student:
     config = read_json(file, dict)
     family = _family_of(config)
     if family is None:
-        raise ModelError(f"{whose}: config.json is of no known family; known are {', '.join(FAMILIES)}")
+        raise ModelError(f"{whose}: config.json is of no known family; expected one of {', '.join(FAMILIES)}")
     if family != ClassStudent.family:  # its arguments may have any value
         read_json(file, dict, LARGEST)
         if _number(config.get("seq_len")) > LONGEST:
@@ -148,7 +148,7 @@ def _saved_options(file: Path, family: str, gradient_checkpointing: bool) -> Stu
     if own.get("family", family) != family:
         raise ModelError(f"{file}: family is {own['family']!r}, but config.json is of {family}")
     if reduction not in REDUCTIONS:
-        raise ModelError(f"{file}: reduction is {reduction!r}; known are {', '.join(REDUCTIONS)}")
+        raise ModelError(f"{file}: reduction is {reduction!r}; expected one of {', '.join(REDUCTIONS)}")
     if type(channels) is not int or not 1 <= channels <= MOST_CHANNELS:
         raise ModelError(f"{file}: channels is {channels!r}, not an integer from 1 to {MOST_CHANNELS}")
     return StudentOptions(reduction, channels, gradient_checkpointing)
@@ -200,7 +200,9 @@ def new_student(
         ModelError: if the architecture is unknown or its config is invalid.
     """
     if architecture not in FAMILIES:
-        raise ModelError(f"student architecture {architecture!r} is unknown; known are {', '.join(FAMILIES)}")
+        raise ModelError(
+            f"student architecture {architecture!r} is unknown; expected one of {', '.join(FAMILIES)}"
+        )
     with seeded(named_seed(seed, f"{architecture} student")), quiet():
         options = StudentOptions(reduction, channels, gradient_checkpointing)
         return FAMILIES[architecture].fresh(config, options).eval()

@@ -97,7 +97,7 @@ class Teacher:
     def _check_shape(self, pixels: Tensor) -> None:
         if pixels.ndim != 5 or pixels.shape[1:3] != (self.n_frames, 3):
             raise ModelError(
-                f"pixels have the shape {tuple(pixels.shape)}; the teacher {self.identity['model']} takes "
+                f"pixels have the shape {tuple(pixels.shape)}; the teacher {self.identity['model']} requires "
                 f"(B, {self.n_frames}, 3, H, W)"
             )
 
@@ -237,7 +237,7 @@ def _n_frames(name: str, family: Family, config: Any, asked: int | None) -> int:
         return asked or own
     if family.step is None:
         raise ModelError(
-            f"teacher {name!r}: n_frames: this {config.model_type!r} model takes {own} frames, not {asked}: "
+            f"teacher {name!r}: n_frames: this {config.model_type!r} model requires {own} frames, not {asked}: "
             "leave n_frames out"
         )
     if asked % step:

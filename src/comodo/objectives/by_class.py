@@ -94,7 +94,7 @@ def _fault(lesson: object, inputs: Inputs) -> str | None:
         return f"it is a {type(lesson).__name__}, not a comodo.objectives.Lesson"
     for role, head in lesson.heads.items():
         if role not in HEADS:
-            return f"the head {role!r} is unknown; known are {', '.join(HEADS)}"
+            return f"the head {role!r} is unknown; expected one of {', '.join(HEADS)}"
         if not (_is_head(head) or (role == "teacher" and isinstance(head, nn.Identity))):
             return (
                 f"the head {role!r} is {type(head).__name__}; it must be a torch.nn.Linear with bias or a "

@@ -174,5 +174,5 @@ def test_the_identity_of_a_teacher_holds_its_code() -> None:
     assert teacher.identity["model"] == f"{PATH}Teacher"
     assert len(teacher.identity["code"]) == 16
     assert teacher.encode(torch.ones(2, 2, 3, 8, 8)).tolist() == [[1, 1, 1]] * 2
-    with pytest.raises(ModelError, match=r"takes \(B, 2, 3, H, W\)"):
+    with pytest.raises(ModelError, match=r"requires \(B, 2, 3, H, W\)"):
         teacher.encode(torch.ones(2, 5, 3, 8, 8))

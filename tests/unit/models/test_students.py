@@ -103,7 +103,7 @@ def test_what_is_no_student(tmp_path: Path) -> None:
         load_student(tmp_path)
     (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert"}))
     with pytest.raises(
-        ValueError, match="no known family; known are moment, mantis, mantis-v2, chronos-bolt, "
+        ValueError, match="no known family; expected one of moment, mantis, mantis-v2, chronos-bolt, "
     ):
         load_student(tmp_path)
     (tmp_path / "config.json").write_text("{")
@@ -114,13 +114,13 @@ def test_what_is_no_student(tmp_path: Path) -> None:
 def test_bad_architectures() -> None:
     with pytest.raises(
         ValueError,
-        match="architecture 'chronos' is unknown; known are moment, mantis, mantis-v2, chronos-bolt, ",
+        match="architecture 'chronos' is unknown; expected one of moment, mantis, mantis-v2, chronos-bolt, ",
     ):
         new_student("chronos", {}, 0)
     with pytest.raises(ValueError, match="unknown key 'hiden_dim'"):
         new_student("mantis", {"hiden_dim": 8}, 0)
     with pytest.raises(
-        ValueError, match="dlinear student has the unknown key 'seqlen'; known are moving_avg, seq_len"
+        ValueError, match="dlinear student has the unknown key 'seqlen'; expected one of moving_avg, seq_len"
     ):
         new_student("dlinear", {"seqlen": 8}, 0)
     with pytest.raises(ValueError, match="of a timesnet student: top_k is 40"):
@@ -133,7 +133,7 @@ def test_bad_architectures() -> None:
         new_student("mantis-v2", {**FRESH["mantis-v2"], "num_patches": 30}, 0)
     with pytest.raises(ValueError, match="needs t5_config"):
         new_student("moment", {}, 0)
-    with pytest.raises(ValueError, match="reduction 'sum' is unknown; known are concat, mean"):
+    with pytest.raises(ValueError, match="reduction 'sum' is unknown; expected one of concat, mean"):
         new_student("mantis", FRESH["mantis"], 0, reduction="sum")
 
 

@@ -61,7 +61,7 @@ def test_a_model_of_a_fixed_number_of_frames_takes_no_other(golden: Path, family
     folder, own = golden / "ckpt" / f"{family}-tiny", FAMILIES[family]
     assert load_teacher(folder, n_frames=own).identity == load_teacher(folder).identity
     with pytest.raises(
-        ValueError, match=rf"n_frames: this '{family}' model takes {own} frames, not 4: leave"
+        ValueError, match=rf"n_frames: this '{family}' model requires {own} frames, not 4: leave"
     ):
         load_teacher(folder, n_frames=4)
 

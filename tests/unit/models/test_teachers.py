@@ -94,7 +94,7 @@ def test_identity_is_plain_and_follows_the_weights(golden: Path, tmp_path: Path)
 
 
 def test_wrong_number_of_frames(golden: Path) -> None:
-    with pytest.raises(ValueError, match=r"takes \(B, 8, 3, H, W\)"):
+    with pytest.raises(ValueError, match=r"requires \(B, 8, 3, H, W\)"):
         load_teacher(golden / "ckpt" / "timesformer-tiny").encode(torch.zeros(1, 16, 3, 32, 32))
 
 

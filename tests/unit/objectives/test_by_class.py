@@ -107,7 +107,7 @@ def test_losses_without_a_use(inputs: Inputs, name: str, message: str) -> None:
     ("how", "message"),
     [
         ("nothing", r"it is a NoneType, not a comodo.objectives.Lesson"),
-        ("role", r"the head 'own' is unknown; known are student, teacher, classifier"),
+        ("role", r"the head 'own' is unknown; expected one of student, teacher, classifier"),
         ("activation", r"the head 'student' is Sequential; it must be a torch.nn.Linear with bias or a"),
         ("bias", r"the head 'student' is Linear; it must be a torch.nn.Linear with bias"),
         ("identity", r"the head 'student' is Identity"),
