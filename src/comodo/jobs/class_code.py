@@ -29,8 +29,8 @@ def class_digest(class_path: str | None) -> str:
     imported modules in the same folder. Files are read and not imported.
 
     Raises:
-        ClassPathError: if the module or class does not exist, the module has a syntax error, a file cannot be read, or
-            a module in the same folder has the name of an installed one.
+        ClassPathError: if the module or class does not exist, the module has a syntax error, or a file cannot be read.
+            Also if a module in the same folder has the name of an installed one.
     """
     return "" if class_path is None else _digest(class_path, Path.cwd())
 

@@ -109,7 +109,7 @@ class Student(nn.Module):
         """Embed one window (C, T) of the data before training, to reject a faulty model. Default: no-op."""
 
     def differs(self, embedding: Tensor) -> str | None:
-        """Return why the embedding (1, dim) of noise differs from the saved one; None if it does not (default)."""
+        """Return why the embedding (1, dim) of noise differs from the saved one. Default: None, it does not differ."""
         return None
 
     def weights(self) -> set[str]:

@@ -33,7 +33,7 @@ def _images(model: Any, pixels: Tensor) -> Tensor:
 
 
 def _siglip2(model: Any, pixels: Tensor) -> Tensor:
-    """Embed with SigLIP 2 of any resolution ("naflex"), whose input is patches in the order (y, x, channel)."""
+    """Embed with SigLIP 2 "naflex", for any resolution. Its input is patches in the order (y, x, channel)."""
     side = model.config.patch_size
     # (B·T, 3, rows, y, columns, x)
     grid = pixels.flatten(0, 1).unflatten(3, (-1, side)).unflatten(2, (-1, side))

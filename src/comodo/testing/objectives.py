@@ -124,7 +124,7 @@ def _check_gradient(student: ClassStudent, lesson: Lesson) -> None:
     require(loss.requires_grad, "the loss has no gradient: does it use the student's embeddings?")
     loss.backward()
     reached = [values.grad is not None and bool(values.grad.any()) for values in student.parameters()]
-    require(any(reached), "no gradient reaches the student")
+    require(any(reached), "the student gets no gradient")
 
 
 class _Stop(Exception):
