@@ -152,7 +152,7 @@ def test_arrays_are_embedded_as_they_are() -> None:
     assert (features.shape, features.dtype) == ((5, student.dim), np.float32)
     np.testing.assert_allclose(features, comodo.embed(student, list(windows)), atol=1e-6)
     assert comodo.embed(student, windows[:0]).shape == (0, student.dim)
-    with pytest.raises(ModelError, match=r"an IMU window has the shape \(6, T\), not \(100,\)"):
+    with pytest.raises(ModelError, match=r"an IMU window must have the shape \(6, T\), not \(100,\)"):
         comodo.embed(student, windows[0])
     windows[3, 0, 7] = np.nan
     with pytest.raises(ModelError, match="the IMU of window 3 is not finite"):

@@ -119,4 +119,4 @@ def test_a_student_of_another_experiment_is_not_measured(finished: Project, tmp_
     swap(project.folder / "results" / A / "student", project.folder / "results" / B / "student")
     done = project.snakemake(tiny_config(), f"results/{A}/tiny/features.h5", "--forcerun", "extract_features")
     assert done.returncode != 0
-    assert "the student in it is of another experiment or seed" in done.stdout + done.stderr
+    assert "its student is of another experiment or seed" in done.stdout + done.stderr

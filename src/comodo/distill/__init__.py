@@ -1,1 +1,1 @@
-"""Distillation: one experiment, its training loop, schedule, validation and resumable states (distill.smk)."""
+"""Distillation: experiments, training loop, schedule, validation and resumable states (distill.smk)."""

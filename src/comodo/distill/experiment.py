@@ -1,4 +1,4 @@
-"""Run one experiment: start a student, train it on the lesson of its objective, save it with its heads."""
+"""Run one experiment: train a student and save it with its heads."""
 
 from __future__ import annotations
 
@@ -45,23 +45,24 @@ def distill(
     history: Path,
     threads: int,
 ) -> None:
-    """Train a student (objective `none`: take it as it is) and write it with its heads.
+    """Train a student and write it with its heads. The objective `none` does not train.
 
     Args:
-        settings: the experiment.
-        student_settings: the student to start from.
-        seed: of fresh weights, heads, drawn labels, shuffling and dropout.
-        windows: of the dataset (`comodo.clips.tables`).
-        imu: its preprocessed shards.
-        store: its embedding store, by the experiment's teacher; none without teacher.
-        anchors: its anchors; their zero-shot accuracy on val follows the training.
-        state: folder of the resumable state, removed in the end.
-        folder: receives what `load_distilled` and `load_student` read.
-        history: receives the history, one entry per epoch (JSON).
+        settings: settings of the experiment.
+        student_settings: settings of the initial student.
+        seed: seed of new weights and heads, drawn labels, shuffling and dropout.
+        windows: table of the dataset's windows (`comodo.clips.tables`).
+        imu: preprocessed IMU shards of the dataset.
+        store: embedding store of the dataset and the experiment's teacher; None without a teacher.
+        anchors: anchors of the dataset, for the zero-shot accuracy on val after each epoch; None without a teacher.
+        state: folder of the resumable state; deleted at the end.
+        folder: output folder, for `load_distilled` and `load_student`.
+        history: output file (JSON) of the history, with one entry per epoch.
         threads: CPU threads to use.
 
     Raises:
-        ValueError: when the store was made from other clips, or the settings do not fit them.
+        StoreError: if the store is of other clips.
+        TrainingError: if settings and clips do not fit each other.
     """
     device = use_device(threads)
     student = start_student(student_settings, seed, read_channels(imu))
@@ -101,9 +102,12 @@ def distill(
 
 
 def start_student(settings: StudentSettings, seed: int, channels: int) -> Student:
-    """Make the student that a training starts from: fresh weights from `seed`, or a checkpoint.
+    """Create the initial student of a training run, from a checkpoint or with random weights.
 
-    `channels` is the number of channels of its windows.
+    Args:
+        settings: settings of the student.
+        seed: seed of random weights.
+        channels: C, of its windows.
     """
     if settings.class_path is not None:
         return new_class_student(settings.class_path, settings.class_kwargs, seed, channels)

@@ -1,4 +1,4 @@
-"""Students that are fitted in one pass, without gradients (MiniRocket)."""
+"""Fit students that are not trained by gradient descent (MiniRocket)."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from comodo.models.baselines.minirocket import ridge_head
 from comodo.models.embed import embed_batches
 from comodo.objectives import Lesson
 
-RIDGE_WINDOWS: Final = 10_000  # that a student is fitted on at most
+RIDGE_WINDOWS: Final = 10_000  # maximum number of windows to fit
 
 
 def fit_student(student: Student, lesson: Lesson, imu: Sequence[Path]) -> None:
-    """Fit a student on the train windows, in place; its classifier is a ridge regression on its features.
+    """Fit a student in place to the train windows, and its classifier by ridge regression on its features.
 
     Args:
-        student: one with `fitted`.
-        lesson: its train windows; of a lesson with classes, the classifier is replaced.
-        imu: the preprocessed shards.
+        student: a student with `fitted`.
+        lesson: the train windows. If the lesson has classes, its classifier is replaced.
+        imu: preprocessed IMU shards.
     """
     chosen = lesson.train
     if len(chosen) > RIDGE_WINDOWS:

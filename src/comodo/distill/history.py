@@ -1,4 +1,4 @@
-"""The history of a training: one row per epoch, beside the student that it is of."""
+"""Training history: one row per epoch, in a file next to the student."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from comodo.storage.files import json_digest
 
 
 def history_digest(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Return a digest of a history but for its durations, which differ each time: the student carries it."""
+    """Return a digest of a history without its durations; it is saved with the student."""
     lasting = [{key: value for key, value in row.items() if key != "seconds"} for row in rows]
     return json_digest(lasting)
 
 
 def read_history(path: Path) -> list[dict[str, Any]]:
-    """Read a history, and compare it with the student beside it, where that carries its digest.
+    """Read a history, and compare it with the digest in the student next to it, if there is one.
 
     Raises:
-        DamageError: it holds something else, was edited, or is of another student.
+        DamageError: if the file is not a history, was edited, or belongs to another student.
     """
     rows = read_json(path)
     if not isinstance(rows, list) or not all(isinstance(row, dict) and "epoch" in row for row in rows):
-        raise DamageError(path, "it holds no rows of epochs")
+        raise DamageError(path, "it is not a list of epochs")
     student = path.parent / "student"
     expected = saved_about(student, "history") if (student / OWN_FILE).is_file() else None
     if expected is not None and expected != history_digest(rows):
-        raise DamageError(path, f"it is not the history of {student}: exchanged or edited")
+        raise DamageError(path, f"it is not the history of {student}: it was replaced or edited")
     return rows

@@ -1,4 +1,4 @@
-"""The training loop: from a lesson to a trained student, step by step."""
+"""Training loop of distillation."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ _Batch = tuple[Indices, Tensor, Tensor | None, Tensor]  # clips, windows, mask, 
 
 @dataclass(frozen=True)
 class Run:
-    """How a training runs.
+    """Options of a training run that are not part of the experiment.
 
     Attributes:
-        seed: of shuffling and dropout.
+        seed: seed of shuffling and dropout.
         device: a torch device.
-        batches: per epoch, the train windows of each batch in order, in place of shuffled ones.
-        on_epoch: called after each epoch with (epoch, student, head), both in eval mode; what it returns goes into the
-            history.
-        on_step: called after each step with (step from 0, loss, learning rate).
-        state_dir: folder of the resumable state; a run that finds its own state there goes on from it.
-        state_every_steps: steps between two states; each epoch's end writes one as well.
-        made_from: names and digests of inputs of the caller (say, the clip table); a state made from anything
-            else is not resumed.
+        batches: indices of train windows, per epoch and batch. None: shuffled batches.
+        on_epoch: callback after each epoch, called with (epoch, student, head), both in eval mode. Its result is added
+            to the history.
+        on_step: callback after each step, called with (step from 0, loss, learning rate).
+        state_dir: folder of the resumable state. If it holds a matching state, training resumes from it.
+        state_every_steps: steps between two states. A state is also written after each epoch.
+        made_from: names and digests of the caller's inputs, such as the clip table. A state is resumed only if they
+            match.
         progress: show a progress bar.
     """
 
@@ -63,22 +63,21 @@ class Run:
 def train_distillation(
     student: Student, lesson: Lesson, windows: Windows, settings: ExperimentSettings, run: Run | None = None
 ) -> list[Row]:
-    """Train `student` and the head of its lesson, in place; both end in eval mode.
+    """Train a student and the head of its lesson in place, and set both to eval mode.
 
     Args:
         student: the IMU encoder.
         lesson: targets, head, loss and withheld windows of an objective.
-        windows: the IMU windows of the n train clips, read batch by batch.
-        settings: the experiment; used here: epochs, batch_size, learning_rate, schedule, queue_size, precision,
-            compile. The others are part of what a state must agree with.
-        run: seed, device, callbacks and resumable state; default: `Run()`.
+        windows: IMU windows of the n train clips, read batch by batch.
+        settings: the experiment. Used here: epochs, batch_size, learning_rate, schedule, queue_size, precision and
+            compile. A state is resumed only if all settings match.
+        run: seed, device, callbacks and resumable state. Default: `Run()`.
 
     Returns:
-        The history: for each epoch its number, mean loss, last learning rate, seconds, and what `on_epoch` returned.
+        The history: for each epoch its number, mean loss, last learning rate, seconds, and the result of `on_epoch`.
 
     Raises:
-        TrainingError: before the first step, when clips and settings do not go together; during training, when a
-            window or a loss is not finite.
+        TrainingError: if clips and settings do not fit each other, or if a window or a loss is not finite.
     """
     run = run or Run()
     if lesson.loss is None:
@@ -139,7 +138,7 @@ def train_distillation(
                 if not np.isfinite(value):
                     raise TrainingError(
                         f"the loss is {value} at step {at.step} (epoch {epoch}), on train clips {named(indices)}: "
-                        "lower learning_rate, or look at these windows"
+                        "lower learning_rate, or check these windows"
                     )
                 optimizer.zero_grad()
                 loss.backward()
@@ -181,11 +180,11 @@ def _check(
 ) -> None:
     n = len(targets)
     if len(windows) != n:
-        raise TrainingError(f"{len(windows)} IMU windows and {n} targets: they must be of the same clips")
+        raise TrainingError(f"{len(windows)} IMU windows and {n} targets: their numbers must be equal")
     if n - len(withheld) < 2:
         raise TrainingError(
             f"queue_size is {settings.queue_size}, but there are only {n} train clips, and those in the queue are "
-            f"withheld from epoch 0: queue_size can be {max(n - 2, 0)} at most"
+            f"withheld from epoch 0: set queue_size to {max(n - 2, 0)} at most"
         )
     if isinstance(targets, Tensor) and targets.is_floating_point() and targets.ndim > 1:
         lengths = targets.norm(dim=1)
@@ -196,30 +195,28 @@ def _check(
 
 
 def check_loss(loss: object) -> None:
-    """Raise `TrainingError` for a loss that is not one number with a gradient."""
+    """Raise `TrainingError` unless the loss is a floating-point scalar with a gradient."""
     if not isinstance(loss, Tensor):
-        raise TrainingError(f"the loss is a {type(loss).__name__}; it should be a tensor of one number")
+        raise TrainingError(f"the loss is a {type(loss).__name__}; it should be a tensor with one value")
     if loss.numel() != 1:
-        raise TrainingError(f"the loss has the shape {tuple(loss.shape)}; it should be one number")
+        raise TrainingError(f"the loss has the shape {tuple(loss.shape)}; it should be a scalar")
     if not loss.is_floating_point():
         raise TrainingError(f"the loss is {loss.dtype}; it should be a float")
     if not loss.requires_grad:
-        raise TrainingError(
-            "no gradient flows from the loss: it should be computed from the student's output"
-        )
+        raise TrainingError("the loss has no gradient: compute it from the student's output")
 
 
 def check_gradient(student: nn.Module, head: nn.Module) -> None:
-    """Raise `TrainingError` where a backward pass reached neither the student nor its head."""
+    """Raise `TrainingError` if the backward pass gave no gradient for the student and its head."""
     weights = [w for w in (*student.parameters(), *head.parameters()) if w.requires_grad]
     if weights and all(w.grad is None for w in weights):
         raise TrainingError(
-            "no gradient of the loss reaches the student: it should be computed from the student's output"
+            "the student gets no gradient from the loss: compute the loss from the student's output"
         )
 
 
 def _read_ahead(load: Callable[[Indices], _Batch], batches: Sequence[Indices]) -> Iterator[_Batch]:
-    """Load each batch in a thread while the one before it is in use."""
+    """Yield batches, and load the next one in a thread."""
     with ThreadPoolExecutor(1) as reader:
         coming = None
         for indices in [*batches, None]:
@@ -230,7 +227,7 @@ def _read_ahead(load: Callable[[Indices], _Batch], batches: Sequence[Indices]) -
 
 @contextmanager
 def _own_generators(device: str, seed: int) -> Iterator[None]:
-    """Dropout draws from torch's global generators: seed them for the training, and give them back as they were."""
+    """Seed torch's global generators, which dropout uses, and restore their state afterwards."""
     with torch.random.fork_rng(devices=[device] if torch.device(device).type == "cuda" else []):
         torch.manual_seed(seed)
         yield

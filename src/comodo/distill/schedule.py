@@ -1,4 +1,4 @@
-"""The clips and the learning rate of each step."""
+"""Batches and learning rate of each step."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from comodo.config import ExperimentSettings
 from comodo.errors import TrainingError
 from comodo.models.seeds import named_seed
 
-WARMUP = 0.1  # of the schedule's steps
+WARMUP = 0.1  # fraction of the schedule's steps
 
 
 def learning_rate(step: int, total: int, peak: float) -> float:
-    """Learning rate of a step: linear warm-up over a tenth of `total` from 0 to `peak`, then linear decay to 0."""
+    """Return the learning rate of a step: linear warm-up to `peak` over 10 % of `total`, then linear decay to 0."""
     warmup = int(WARMUP * total)
     if step < warmup:
         return peak * step / warmup
@@ -25,10 +25,10 @@ def learning_rate(step: int, total: int, peak: float) -> float:
 
 
 def schedule_steps(plan: Sequence[Sequence[object]], settings: ExperimentSettings) -> int:
-    """Total of steps that the learning rate is planned over.
+    """Return the number of steps of the learning rate schedule.
 
-    `linear`: as many as there are. `reference`: the published total, which adds the K queue *samples* to each later
-    epoch's *batches*, so that such a run ends early in its schedule.
+    `linear` is the number of training steps. `reference` is the published number, which adds the K *samples* of the
+    queue to the number of *batches* of each epoch after the first. The run ends before the schedule does.
     """
     if settings.schedule == "reference":
         first = len(plan[0])
@@ -37,10 +37,10 @@ def schedule_steps(plan: Sequence[Sequence[object]], settings: ExperimentSetting
 
 
 def shuffled_batches(clips: Indices, batch_size: int, seed: int, epoch: int) -> list[Indices]:
-    """Divide clips into batches, in an order that depends on seed and epoch only.
+    """Split clips into batches, in an order that depends on seed and epoch only.
 
-    The last batch is smaller where the numbers do not divide. One clip alone has no batch statistics for the head, so
-    it joins the batch before it.
+    The last batch may be smaller. A single remaining clip is added to the batch before it, because batch norm needs
+    more than one clip.
     """
     generator = torch.Generator().manual_seed(named_seed(seed, f"shuffle epoch {epoch}"))
     order = clips[torch.randperm(len(clips), generator=generator).numpy()]
@@ -53,7 +53,7 @@ def shuffled_batches(clips: Indices, batch_size: int, seed: int, epoch: int) -> 
 def shuffled_plan(
     n: int, withheld: Sequence[int] | Indices, settings: ExperimentSettings, seed: int
 ) -> list[list[Indices]]:
-    """Batches of every epoch, shuffled; `withheld` clips join in epoch 1."""
+    """Return the shuffled batches of every epoch; `withheld` clips are used from epoch 1 on."""
     everything = np.arange(n)
     first = np.setdiff1d(everything, np.asarray(withheld, dtype=np.int64))
     return [
@@ -63,7 +63,7 @@ def shuffled_plan(
 
 
 def given_plan(batches: Sequence[Sequence[ArrayLike]]) -> list[list[Indices]]:
-    """Batches of every epoch as given. Raises `TrainingError` for a batch of one clip."""
+    """Return given batches of every epoch as arrays; raise `TrainingError` if a batch has fewer than two clips."""
     plan = [[np.asarray(batch, dtype=np.int64) for batch in epoch] for epoch in batches]
     if not plan or any(len(batch) < 2 for epoch in plan for batch in epoch):
         raise TrainingError("a batch needs two clips or more: the projection head normalises over the batch")

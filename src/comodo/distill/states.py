@@ -1,4 +1,4 @@
-"""The resumable state of a training: a killed run goes on from it to the bit."""
+"""Resumable training states: a killed run resumes with bit-identical results."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from comodo.objectives.targets import Targets
 from comodo.storage.artefacts import new_file
 
 log = logging.getLogger(__name__)
-Row = dict[str, float]  # of the history
+Row = dict[str, float]  # row of the history
 STATES_KEPT = 2
 ROUNDED = {
     "objective's start weights"
@@ -29,7 +29,7 @@ ROUNDED = {
 
 @dataclass
 class Position:
-    """Where a training is: what a state holds beside the parts' own."""
+    """Progress of a training run, saved with the states of its parts."""
 
     step: int = 0
     epoch: int = 0
@@ -48,11 +48,11 @@ def identity_of(
     seed: int,
     made_from: Mapping[str, str] | None,
 ) -> dict[str, str]:
-    """What must agree for a state to be resumed, as text by name."""
+    """Return the values, by name, that must match for a state to be resumed."""
     named = settings.model_dump(mode="json", exclude={"eval_datasets"})
     found = {name: str(value) for name, value in named.items()} | {"seed": str(seed)} | dict(made_from or {})
     found["version"] = str(VERSIONS["distill"])
-    if isinstance(targets, Tensor):  # else `made_from` says what they are read from
+    if isinstance(targets, Tensor):  # else `made_from` has the digest of their source
         found["targets"] = _digest([targets])
     found["batches"] = _digest([torch.from_numpy(batch) for epoch in plan for batch in epoch])
     for name in ("student", "head", "objective"):
@@ -69,7 +69,7 @@ def _digest(tensors: Sequence[Tensor]) -> str:
 
 
 class States:
-    """The last states of a run, in a folder of their own: `state-<step>.pt`."""
+    """The most recent states of a run, `state-<step>.pt` in their own folder."""
 
     def __init__(self, folder: Path, identity: Mapping[str, str]) -> None:
         self.folder = folder
@@ -78,11 +78,11 @@ class States:
 
     @staticmethod
     def made_with(device: str) -> dict[str, str]:
-        """Return what moves the last bits of a training: the same run elsewhere ends with others."""
+        """Return the number of threads and the kind of device, which change the rounding of a training run."""
         return {"threads": str(torch.get_num_threads()), "device": torch.device(device).type}
 
     def write(self, at: Position, parts: Mapping[str, Any], device: str) -> None:
-        """Write a state; keep it and the one before, and nothing else."""
+        """Write a state, and delete all other files except the state before it."""
         path = self.folder / f"state-{at.step:09d}.pt"
         generators = {"cpu": torch.get_rng_state()}
         if torch.device(device).type == "cuda":
@@ -104,10 +104,14 @@ class States:
                 stale.unlink()
 
     def resume(self, parts: Mapping[str, Any], device: str) -> Position | None:
-        """Bring the newest usable state into the parts and generators; none: start anew, and the log says why.
+        """Load the newest usable state into the parts and generators.
 
-        A state that was made with another number of threads, or on another device, is resumed and the log says so: the
-        training goes on from the same weights, but does not end with the same bits as an undisturbed one.
+        States that cannot be used are logged with the reason. A state made with another number of threads, or on
+        another device, is resumed with a warning. The weights are the same, but the final result is not bit-identical
+        to that of an uninterrupted run.
+
+        Returns:
+            The position of the state; None if there is no usable state.
         """
         now = self.made_with(device)
         for path in sorted(self.folder.glob("state-*.pt"), reverse=True):
@@ -122,7 +126,9 @@ class States:
             if before != now and set(differing) <= ROUNDED:
                 changes = ", ".join(f"{key} {before.get(key)}, now {now[key]}" for key in now)
                 log.warning(
-                    "%s was made with %s: the training goes on, its last digits differ", path, changes
+                    "%s was made with %s: training resumes, but the last digits of its results differ",
+                    path,
+                    changes,
                 )
                 differing = []
             if differing:
@@ -145,13 +151,13 @@ class States:
 
 
 def _read_state(path: Path) -> dict[str, Any] | None:
-    """A state that is whole, or none. torch does not look at the checksums of its own files, so zipfile does."""
+    """Read a state; return None if it is damaged. zipfile checks the checksums, because torch does not."""
     try:
         with zipfile.ZipFile(path) as archive:
             if (broken := archive.testzip()) is not None:
                 raise zipfile.BadZipFile(f"{broken} has a wrong checksum")
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         return state
-    except Exception as error:  # any damage: fall back to the state before it
-        log.warning("%s is not resumed: it is broken (%s)", path, error)
+    except Exception as error:  # any damage: use the state before it
+        log.warning("%s is not resumed: it is damaged (%s)", path, error)
         return None

@@ -1,4 +1,4 @@
-"""Accuracy on val while a student learns."""
+"""Validation accuracy during training."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from comodo.objectives.rankings import Ranking
 
 
 class Validation:
-    """Top-1 accuracy on the val windows by each ranking, as the training goes on."""
+    """Top-1 accuracy on the val windows by each ranking, a callback after each epoch."""
 
     def __init__(
         self, val: pd.DataFrame, imu: Sequence[Path], rankings: Mapping[str, Ranking], device: str
@@ -31,7 +31,7 @@ class Validation:
 
     @torch.inference_mode()
     def __call__(self, epoch: int, student: Student, head: nn.Module) -> Mapping[str, float]:
-        """Top-1 accuracy by the name of the ranking; nothing where there is no val window."""
+        """Return the top-1 accuracy by the name of the ranking; empty if there are no val windows."""
         if not self.windows:
             return {}
         output = (

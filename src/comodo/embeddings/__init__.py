@@ -1,1 +1,1 @@
-"""Teacher embeddings: encoding clips, the embedding store, anchors (embeddings.smk)."""
+"""Teacher embeddings: encoding of clips, the embedding store and anchors (embeddings.smk)."""

@@ -1,4 +1,4 @@
-"""Anchors: one teacher embedding per class, against which zero-shot classification compares."""
+"""Anchors: one teacher embedding per class, for zero-shot classification."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from comodo.errors import DataError
 from comodo.storage.artefacts import create_hdf5, write_array, write_texts
 
 ANCHOR_RULES: Final = ("first", "medoid", "mean")
-"""first: the first val clip of the class (as published); medoid: its most central val clip; mean: all its val clips."""
+"""first: the first val clip of a class, as published. medoid: its most central val clip. mean: all its val clips."""
 
 
 def anchor_members(
     embeddings: NDArray[np.float32], labels: NDArray[np.object_], rule: str
 ) -> dict[str, list[int]]:
-    """Rows of `embeddings` (N, D) that make each class's anchor under a rule, by class in sorted order."""
+    """Return the rows of `embeddings` (N, D) that form the anchor of each class, by class in sorted order."""
     members = {}
     for label in sorted(set(labels)):
         rows = np.flatnonzero(labels == label)
@@ -34,13 +34,13 @@ def anchor_members(
 
 
 def select_anchors(store: Path, target: Path) -> None:
-    """Write every rule's anchors from the val clips of a store.
+    """Write the anchors of every rule, from the val clips of a store.
 
-    The HDF5 file has one group per rule: `embedding` (C, D) float32, `label` (C,), and `clips` (C,), the ids of the
-    clips that made each anchor, separated by newlines.
+    The HDF5 file has one group per rule with `embedding` (C, D) float32, `label` (C,) and `clips` (C,). An entry of
+    `clips` is the ids of the anchor's clips, separated by newlines.
 
     Raises:
-        ValueError: when the store has no val clip, or a train class none.
+        DataError: if a class of the store has no val clip.
     """
     with open_store(store) as file:
         rows = read_rows(file)
@@ -48,7 +48,7 @@ def select_anchors(store: Path, target: Path) -> None:
         missing = sorted(set(rows["label"]) - set(rows["label"].iloc[val]))
         if missing:
             raise DataError(
-                f"{store}: no val clip of {', '.join(missing)}: anchors need one clip of every class in split val"
+                f"{store}: no val clip of {', '.join(missing)}: anchors need at least one val clip of every class"
             )
         embeddings = file["embedding"][val]
     labels = rows["label"].to_numpy(object)[val]

@@ -1,4 +1,4 @@
-"""Video to embeddings: each clip of a shard is decoded once and seen once by the teacher."""
+"""Encode video: decode each clip of a shard once, and embed it once with the teacher."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ if TYPE_CHECKING:
     from comodo.models.teachers import Teacher
 
 log = logging.getLogger(__name__)
-RUN = 12  # clips read with one opening of their video
+RUN = 12  # maximum number of clips read each time a video is opened
 
 
 def is_mirrored(clip: Any, flip: float) -> bool:
-    """Whether a clip is mirrored for the teacher: the share `flip` of the train clips, by a hash of the clip id."""
+    """Return whether a clip is mirrored: a fraction `flip` of the train clips, selected by a hash of the clip id."""
     digest = hashlib.sha256(f"flip {clip.clip}".encode()).digest()
     return bool(clip.split == "train" and int.from_bytes(digest[:8], "big") < flip * 2**64)
 
@@ -44,13 +44,13 @@ def is_mirrored(clip: Any, flip: float) -> bool:
 def read_clips(
     clips: Sequence[Any], video: Path, n_frames: int, flip: float = 0.0
 ) -> list[NDArray[np.uint8]]:
-    """The frames (n_frames, H, W, 3) of each clip that a teacher looks at, evenly spread from its first to its last.
+    """Return the teacher's frames (n_frames, H, W, 3) of each clip, evenly spaced from its first to its last frame.
 
     Args:
         clips: rows of pairs, all of one recording.
         video: folder of the shard's extracted clips.
-        n_frames: how many frames the teacher takes.
-        flip: share of train clips that are mirrored.
+        n_frames: number of frames per clip.
+        flip: fraction of train clips that are mirrored.
     """
     indices = [clip.first_frame + index for clip in clips for index in frame_indices(clip.n_frames, n_frames)]
     frames = read_frames(video / f"{safe_name(clips[0].recording)}.mp4", indices)
@@ -68,11 +68,11 @@ def encode_clips(
     workers: int = 1,
     flip: float = 0.0,
 ) -> Iterator[NDArray[np.float32]]:
-    """Encode pairs in their order, `batch_size` at a time; yields (B, D) float32.
+    """Encode pairs in order, and yield embeddings (B, D), float32, of at most `batch_size` clips.
 
-    The share `flip` of the train clips is seen mirrored left-right.
-    Threads decode ahead of the teacher by about two batches, a run of clips at a time. A GPU works at one
-    batch while the next is sent. Where it has no room, batches are halved from then on.
+    A fraction `flip` of the train clips is mirrored left-right. Threads decode about two batches ahead of the teacher,
+    one run of clips at a time. A GPU computes one batch while the next is transferred. If it runs out of memory, the
+    batch size is halved for the remaining clips.
     """
     import torch
 
@@ -95,7 +95,7 @@ def encode_clips(
                     if batch_size == 1:
                         raise
                     batch_size //= 2
-                    log.warning("the GPU has no room for so many clips: going on with %d at once", batch_size)
+                    log.warning("out of GPU memory: the batch size is reduced to %d clips", batch_size)
                     torch.cuda.empty_cache()
                     continue
                 del ready[:batch_size]
@@ -108,27 +108,27 @@ def encode_clips(
 
 
 def _runs(pairs: pd.DataFrame) -> Iterator[list[Any]]:
-    """Neighbouring clips of one recording, at most `RUN`: opening a video costs as much as decoding half a clip."""
+    """Yield up to `RUN` adjacent clips of one recording: opening a video takes as long as decoding half a clip."""
     for _, own in groupby(pairs.itertuples(index=False), key=lambda clip: clip.recording):
         while run := list(islice(own, RUN)):
             yield run
 
 
 def check_videos(pairs: pd.DataFrame, video: Path) -> str:
-    """Compare the extracted videos of pairs with the digests in the video table, `<video>.parquet`.
+    """Verify the extracted videos of pairs with the digests in the video table, `<video>.parquet`.
 
-    Tables of earlier versions have no digests: nothing is compared then, and the log says so.
+    Tables of earlier versions have no digests. Their videos are not verified, which is logged.
 
     Returns:
-        A digest of all of them; "" where there are none.
+        A digest of all digests; "" if the table has none.
 
     Raises:
-        DamageError: a file is missing or not what was extracted.
+        DamageError: if a file is missing or does not match its digest.
     """
     table = video.with_name(f"{video.name}.parquet")
     known = read_table(table) if table.exists() else pd.DataFrame()
     if "sha256" not in known:
-        log.info("%s has no digests: the videos are taken as they are", table)
+        log.info("%s has no digests: the videos are not verified", table)
         return ""
     digests = dict(zip(known["recording"], known["sha256"], strict=True))
     for recording in pairs["recording"].unique():
@@ -147,15 +147,16 @@ def encode_shard(
     store: Path,
     threads: int,
 ) -> None:
-    """Encode the pairs of one shard into a shard of the embedding store; one of the same pairs and teacher is kept.
+    """Encode the pairs of one shard into a shard of the embedding store.
 
-    Embeddings made elsewhere are looked up in their file; no video is decoded.
+    An existing store of the same pairs and teacher is kept. If the settings name a file of embeddings, they are read
+    from it and no video is decoded.
 
     Args:
-        candidates: of the shard; only its pairs are encoded.
-        video: folder of the shard's extracted clips; the video table lies beside it.
-        settings: the teacher.
-        made: folder of a teacher that the workflow made itself.
+        candidates: candidate clips of the shard; only pairs are encoded.
+        video: folder of the shard's extracted clips, next to the video table.
+        settings: settings of the teacher.
+        made: folder of a teacher that the workflow made; None for other teachers.
         store: the HDF5 file to write.
         threads: CPU threads to use.
     """
@@ -170,7 +171,7 @@ def encode_shard(
         teacher.compile()
     identity = teacher.identity | ({"flip": settings.flip} if settings.flip else {})
     if videos and is_encoded(store, pairs, identity, videos):
-        log.info("the same clips and teacher as before: %s is kept", store)
+        log.info("clips and teacher have not changed: %s is kept", store)
         store.touch()
         return
     batches = encode_clips(pairs, video, teacher, settings.batch_size, threads, settings.flip)
@@ -178,7 +179,7 @@ def encode_shard(
 
 
 def start_teacher(settings: TeacherSettings, made: Path | None, device: str) -> Teacher:
-    """Load the teacher of a config, by class path, checkpoint, or the folder `made` by the workflow."""
+    """Load a teacher from its class path, its checkpoint, or the folder `made` by the workflow."""
     if settings.class_path is not None:
         from comodo.models.class_teacher import ClassTeacher
 

@@ -1,4 +1,4 @@
-"""Embeddings made elsewhere: find those of a shard's clips in a user's HDF5 file."""
+"""User-provided embeddings: read the embeddings of a shard's clips from an HDF5 file."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ from comodo.embeddings.store import row_runs
 from comodo.errors import DamageError, StoreError
 from comodo.storage.artefacts import file_digest, open_hdf5
 
-TOLERANCE_S: Final = 0.01  # between a clip's times and those in the file
+TOLERANCE_S: Final = 0.01  # maximum difference between a clip's times and those in the file, s
 TIMES: Final = ("recording", "start_s", "end_s")
 
 
 def ready_identity(path: Path) -> dict[str, Any]:
-    """Return what identifies a file of embeddings: its content."""
+    """Return the identity of a file of embeddings, with a digest of its content."""
     return {"model": path.stem, "family": "embeddings", "content": file_digest(path)[:16]}
 
 
 def read_ready(path: Path, pairs: pd.DataFrame) -> tuple[int, list[NDArray[np.float32]]]:
-    """Find the embeddings of pairs in a file that was made elsewhere.
+    """Read the embeddings of pairs from a user-provided file.
 
-    The file holds `embedding` (N, D), any float, and which clips they are of: `clip` (N,), the ids of
-    `results/<dataset>/clips.parquet`, or `recording`, `start_s` and `end_s` (N,), seconds from the first frame of the
-    recording's video, as in the same table. Rows in any order; rows of other clips are ignored.
+    The file has `embedding` (N, D), of any float dtype, and arrays that identify the clips. These are either `clip`
+    (N,), the ids in `results/<dataset>/clips.parquet`, or `recording`, `start_s` and `end_s` (N,). Times are as in
+    that table, in seconds from the first frame of the recording's video. Rows may be in any order, and rows of other
+    clips are ignored.
 
     Args:
         path: the HDF5 file, not compressed.
         pairs: M clips.
 
     Returns:
-        D, and the embeddings in blocks (B, D) that together hold M rows, in the order of `pairs`.
+        D, and the embeddings as blocks (B, D) with M rows in total, in the order of `pairs`.
 
     Raises:
-        StoreError: no such file or columns, a clip without a row or with two, or a file that is not plain HDF5.
+        StoreError: if the file or an array is missing, a clip has no row or two rows, or the file is not plain HDF5.
     """
     try:
         with open_hdf5(path) as file:
@@ -63,12 +64,12 @@ def read_ready(path: Path, pairs: pd.DataFrame) -> tuple[int, list[NDArray[np.fl
         raise StoreError(f"{path} cannot be read: {error.strerror or error}") from None
     except DamageError as error:
         raise StoreError(
-            f"{path} is no HDF5 file with plain, uncompressed arrays (numbers, and texts as h5py writes them): {error}"
+            f"{path} is not an HDF5 file with uncompressed arrays of numbers and h5py strings: {error}"
         ) from error
 
 
 def _rows(path: Path, file: h5py.File, pairs: pd.DataFrame) -> NDArray[np.int64]:
-    """The row of each pair."""
+    """Return the row of each pair."""
     keys = ["clip"] if "clip" in file else list(TIMES)
     if missing := [key for key in keys if key not in file]:
         raise StoreError(
@@ -77,14 +78,14 @@ def _rows(path: Path, file: h5py.File, pairs: pd.DataFrame) -> NDArray[np.int64]
     wrong = [key for key in keys if file[key].shape != file["embedding"].shape[:1]]
     if wrong:
         raise StoreError(
-            f"{path}: {wrong[0]} has the shape {file[wrong[0]].shape}; it should have a row per embedding"
+            f"{path}: {wrong[0]} has the shape {file[wrong[0]].shape}; it should have one row per embedding"
         )
     try:
         texts = file[keys[0]].asstr("utf-8")[:]
     except TypeError:
-        raise StoreError(f"{path}: {keys[0]} holds numbers, not texts") from None
+        raise StoreError(f"{path}: {keys[0]} holds numbers, not strings") from None
     except UnicodeDecodeError:
-        raise StoreError(f"{path}: {keys[0]} holds texts that are not UTF-8") from None
+        raise StoreError(f"{path}: {keys[0]} holds strings that are not UTF-8") from None
     for key in ("start_s", "end_s"):
         if key in file and (file[key].dtype.kind not in "fiu" or file[key].shape != texts.shape):
             raise StoreError(
@@ -103,14 +104,14 @@ def _rows(path: Path, file: h5py.File, pairs: pd.DataFrame) -> NDArray[np.int64]
     lacking = [clip for clip, row in zip(pairs["clip"], rows, strict=True) if row < 0]
     if lacking:
         raise StoreError(
-            f"{path} has no embedding of {len(lacking)} of {len(pairs)} clips, first {lacking[0]!r}: add them, by the "
-            "clip ids or times of clips.parquet"
+            f"{path} has no embedding of {len(lacking)} of {len(pairs)} clips, first {lacking[0]!r}: add them with "
+            "the clip ids or times of clips.parquet"
         )
     return np.asarray(rows, dtype=np.int64)
 
 
 def _check_times(path: Path, file: h5py.File, rows: list[int], pairs: pd.DataFrame) -> None:
-    """Refuse rows whose clip ids fit but whose times, where the file has them, do not: of clips cut otherwise."""
+    """Raise `StoreError` if the file has times and those of a clip id differ, as for clips of another length."""
     for key in ("start_s", "end_s"):
         if key in file:
             times = file[key][:]
@@ -118,14 +119,14 @@ def _check_times(path: Path, file: h5py.File, rows: list[int], pairs: pd.DataFra
                 if row >= 0 and not abs(times[row] - getattr(clip, key)) <= TOLERANCE_S:
                     raise StoreError(
                         f"{path}: {key} of {clip.clip!r} (row {row}) is {times[row]}, but {getattr(clip, key)} in "
-                        "clips.parquet: these are other clips of that name"
+                        "clips.parquet: the embeddings are of other clips with the same ids"
                     )
 
 
 def _by_time(
     recordings: NDArray[Any], start: NDArray[Any], end: NDArray[Any], pairs: pd.DataFrame
 ) -> tuple[list[int], pd.Series[str]]:
-    """Rows of pairs by recording and time, −1 for none; and the clips that two rows could be of."""
+    """Return the row of each pair by recording and time, −1 if none matches, and the clips with two matches."""
     places: dict[str, list[int]] = {}
     for row, recording in enumerate(recordings):
         places.setdefault(recording, []).append(row)
@@ -145,7 +146,7 @@ def _by_time(
 def _blocks(path: Path, embeddings: h5py.Dataset, rows: NDArray[np.int64]) -> Iterator[NDArray[np.float32]]:
     for begin, stop in row_runs(rows):
         first = int(rows[begin])
-        with np.errstate(over="ignore"):  # beyond float32: infinite
+        with np.errstate(over="ignore"):  # values outside of float32 become infinite
             block = np.asarray(embeddings[first : first + stop - begin], dtype=np.float32)
         if not (finite := np.isfinite(block).all(axis=1)).all():
             raise StoreError(f"{path}: embedding {first + int(finite.argmin())} is not finite in float32")

@@ -1,15 +1,14 @@
-"""The embedding store: pooled teacher embeddings of a dataset's clips, one HDF5 file, with what made it.
+"""Embedding store: pooled teacher embeddings of a dataset's clips and their provenance, in one HDF5 file.
 
-A store (and each shard of one) holds the rows of one clip table in its order:
+A store, and each of its shards, holds the rows of one clip table in the same order:
 
-    embedding   (N, D) float32   as it leaves the teacher, before any projection
+    embedding   (N, D) float32   output of the teacher, before any projection
     clip        (N,)   str       clip ids
     label       (N,)   str
     split       (N,)   str
 
-Its attributes say what made it: the teacher, its preprocessing, and the digest of the clip table; and the checksum of
-the embeddings. Files are opened read-only where they are used and closed again; a reader that finds another digest than
-it expects, or other bytes, refuses.
+Its attributes hold the teacher, its preprocessing, the digest of the clip table, and the checksum of the embeddings.
+Readers open files read-only, and raise an error if the digest or the checksum does not match.
 """
 
 from __future__ import annotations
@@ -37,13 +36,13 @@ from comodo.storage.packages import package_versions, version_differences
 log = logging.getLogger(__name__)
 
 TEXT_COLUMNS = ("clip", "label", "split")
-BLOCK = 4096  # rows read at once
-MAPPED_ROWS = 256  # rows mapped at once: with a scattered row come 64 kB of its neighbours
+BLOCK = 4096  # rows per read
+MAPPED_ROWS = 256  # rows per memory map: a scattered row also loads 64 kB of adjacent rows
 IDENTITY_COLUMNS = ["clip", "label", "split", "start_s", "end_s", "first_frame", "n_frames"]
 
 
 def clips_digest(pairs: pd.DataFrame) -> str:
-    """Return the digest of the columns of pairs that an embedding depends on."""
+    """Return a digest of the columns of pairs that determine the embeddings."""
     text = pairs[IDENTITY_COLUMNS].to_csv(index=False, float_format="%.6f")
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
@@ -59,15 +58,15 @@ def write_store(
     """Write a store from a stream of embedding batches.
 
     Args:
-        path: the HDF5 file; it appears only when it is whole.
+        path: the HDF5 file; it is created only when it is complete.
         pairs: the clips, N rows.
-        dim: width D of the embeddings.
-        batches: arrays (B, D) that together hold N rows, in the table's order.
-        made_by: what made the embeddings; stored as attributes beside `clips_digest`.
-        videos: digest of the videos that were encoded, where that is known.
+        dim: D, width of the embeddings.
+        batches: arrays (B, D) with N rows in total, in the order of `pairs`.
+        made_by: identity of the teacher; stored as an attribute.
+        videos: digest of the encoded videos; "" if unknown.
 
     Raises:
-        StoreError: when the batches hold another number of rows, or a value that is not finite.
+        StoreError: if the number of rows is not N, or a value is not finite.
     """
     with create_hdf5(path) as file:
         target = file.create_dataset("embedding", (len(pairs), dim), "float32")
@@ -90,7 +89,7 @@ def write_store(
 
 
 def is_encoded(path: Path, pairs: pd.DataFrame, made_by: Mapping[str, Any], videos: str) -> bool:
-    """Return whether a whole store of these pairs and videos, by the same teacher, is there already."""
+    """Return whether a valid store of these pairs, these videos and this teacher exists."""
     if not path.exists():
         return False
     try:
@@ -105,14 +104,18 @@ def is_encoded(path: Path, pairs: pd.DataFrame, made_by: Mapping[str, Any], vide
 def open_store(path: Path, expected: pd.DataFrame | None = None) -> Iterator[h5py.File]:
     """Open a store read-only.
 
+    Args:
+        path: the HDF5 file.
+        expected: pairs that the store must be of; None: any.
+
     Raises:
-        DamageError: when the file is not a whole store, or its embeddings are not those that were written.
-        StoreError: when it was made from another clip table than `expected`.
+        DamageError: if the file is incomplete, or the checksum of its embeddings does not match.
+        StoreError: if the store is of another clip table than `expected`.
     """
     with open_hdf5(path) as file:
         found = str(file.attrs["clips_digest"])
         if "checksum" in file.attrs and file.attrs["checksum"] != _checksum(file["embedding"]):
-            raise DamageError(path, "its embeddings have another checksum than was written")
+            raise DamageError(path, "checksum mismatch of its embeddings")
         if expected is not None and found != (wanted := clips_digest(expected)):
             raise StoreError(
                 f"{path} was made from another clip table (digest {found}, expected {wanted}): delete it and run again"
@@ -121,48 +124,47 @@ def open_store(path: Path, expected: pd.DataFrame | None = None) -> Iterator[h5p
 
 
 def mapped(file: h5py.File) -> NDArray[np.float32]:
-    """The embeddings (N, D) of an open store as a read-only memory map: a random batch costs its own rows only.
+    """Return the embeddings (N, D) of an open store as a read-only memory map.
 
-    HDF5 finds scattered rows about ten times slower; the array lies in one piece, so the map can do without. What was
-    read counts as this process's memory as long as the array lives.
+    A random batch reads only its own rows, about ten times faster than with HDF5. The array must be contiguous. Pages
+    that were read count as memory of the process as long as the array exists.
 
     Raises:
-        StoreError: when the store is empty, or its array in pieces (written by something else).
+        StoreError: if the store is empty, or its array is not contiguous because comodo did not write it.
     """
     embeddings = file["embedding"]
     offset = embeddings.id.get_offset()
     if offset is None:
-        raise StoreError(f"{file.filename}: the embeddings do not lie in one piece: delete it and run again")
+        raise StoreError(f"{file.filename}: the embeddings are not contiguous: delete the file and run again")
     pages = mmap.mmap(file.id.get_vfd_handle(), 0, access=mmap.ACCESS_READ)
     return np.ndarray(embeddings.shape, np.float32, pages, offset)
 
 
 def read_embeddings(file: h5py.File, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Rows (n, D) of the embeddings of an open store, mapped anew for each block of them: the map keeps no memory."""
+    """Return rows (n, D) of the embeddings of an open store. Each block has a new map, which frees the memory."""
     blocks = np.split(rows, range(MAPPED_ROWS, len(rows), MAPPED_ROWS))
     return np.concatenate([mapped(file)[block] for block in blocks])
 
 
 def read_rows(file: h5py.File) -> pd.DataFrame:
-    """The columns clip, label, split of a store, in its order."""
+    """Return the columns clip, label and split of a store."""
     return pd.DataFrame({column: file[column].asstr()[:] for column in TEXT_COLUMNS})
 
 
 def merge_stores(path: Path, shards: Iterable[Path], pairs: pd.DataFrame, strict: bool = False) -> None:
-    """Merge shard stores into one that has the rows of `pairs` in their order.
+    """Merge shard stores into one store, with its rows in the order of `pairs`.
 
-    Rows move in runs (a recording's clips lie side by side in both), so memory does not depend on N.
-
-    Shards that were made with different versions of a package (`comodo.storage.packages`) are merged with a warning.
+    Rows are copied in contiguous runs, so memory does not depend on N. If shards were made with different versions of
+    a package (`comodo.storage.packages`), a warning is logged.
 
     Args:
         path: the HDF5 file to write.
         shards: the shard stores.
-        pairs: of the whole dataset.
-        strict: refuse different versions.
+        pairs: pairs of the dataset.
+        strict: raise an error for different package versions.
 
     Raises:
-        StoreError: when a clip is missing, shards were made by different teachers, or (`strict`) with other packages.
+        StoreError: if a clip is missing, teachers differ, or package versions differ with `strict`.
     """
     place = pd.Series(np.arange(len(pairs)), index=pairs["clip"])
     filled = 0
@@ -177,30 +179,30 @@ def merge_stores(path: Path, shards: Iterable[Path], pairs: pd.DataFrame, strict
                     file.attrs["packages"] = json.dumps(packages)
                 own = json.loads(shard.attrs.get("packages", "{}"))
                 if differing := version_differences(packages, own):
-                    said = f"{first} and {shard_path} were made with {differing}: their numbers may differ"
+                    said = f"{first} and {shard_path} were made with {differing}: their values may differ"
                     if strict:
                         raise StoreError(f"{said}; delete one of them, or set strict: false")
                     log.warning("%s", said)
                 if shard.attrs["made_by"] != file.attrs["made_by"]:
                     raise StoreError(
-                        f"{shard_path} was made by another teacher than the other shards: delete it"
+                        f"{shard_path} is from another teacher than the other shards: delete it and run again"
                     )
                 rows = place.reindex(shard["clip"].asstr()[:]).to_numpy()
                 if np.isnan(rows).any():
                     raise StoreError(
-                        f"{shard_path} holds clips that are not in the clip table: delete it and run again"
+                        f"{shard_path} has clips that are not in the clip table: delete it and run again"
                     )
                 for start, stop in row_runs(rows.astype(int)):
                     target = int(rows[start])
                     file["embedding"][target : target + stop - start] = shard["embedding"][start:stop]
                 filled += len(rows)
         if filled != len(pairs):
-            raise StoreError(f"{path}: the shards hold {filled} of {len(pairs)} clips")
+            raise StoreError(f"{path}: the shards have only {filled} of {len(pairs)} clips")
         _describe(file, pairs)
 
 
 def _describe(file: h5py.File, pairs: pd.DataFrame) -> None:
-    """Write beside the embeddings of a store which clips they are of, and their checksum."""
+    """Write the clips and the checksum of a store's embeddings."""
     for column in TEXT_COLUMNS:
         write_texts(file, column, pairs[column])
     file.attrs["clips_digest"] = clips_digest(pairs)
@@ -208,7 +210,7 @@ def _describe(file: h5py.File, pairs: pd.DataFrame) -> None:
 
 
 def _checksum(embeddings: h5py.Dataset) -> int:
-    """CRC-32 of the embeddings in their order, read in blocks; HDF5's own would cost random reads dearly."""
+    """Return the CRC-32 of the embeddings, read in blocks. HDF5's own checksums would slow down random reads."""
     checksum = 0
     for start in range(0, len(embeddings), BLOCK):
         checksum = zlib.crc32(embeddings[start : start + BLOCK], checksum)
@@ -216,7 +218,7 @@ def _checksum(embeddings: h5py.Dataset) -> int:
 
 
 def row_runs(rows: NDArray[np.int64]) -> Iterator[tuple[int, int]]:
-    """Slices [start, stop) in which `rows` counts up by one."""
+    """Return the slices [start, stop) in which `rows` increases by one."""
     edges = np.flatnonzero(np.diff(rows) != 1) + 1
     bounds = [0, *edges.tolist(), len(rows)]
     return ((start, stop) for start, stop in pairwise(bounds) if stop > start)

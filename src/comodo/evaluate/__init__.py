@@ -1,1 +1,1 @@
-"""Evaluation: frozen features, and one module per protocol that scores them (evaluate.smk)."""
+"""Evaluation: frozen features, and one module per evaluation protocol (evaluate.smk)."""

@@ -1,4 +1,4 @@
-"""Protocol `anchors`: zero-shot accuracy, by the class of the nearest anchor."""
+"""Protocol `anchors`: zero-shot accuracy of the class of the nearest anchor."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from comodo.storage.artefacts import open_hdf5
 
 
 def score_anchors(features: Path, settings: EvaluationSettings, threads: int = 1) -> Scores:
-    """Score the test split of a feature file by the nearest anchor: one result per anchor rule.
+    """Score the test split of a feature file by the nearest anchor, with one result per anchor rule.
 
     Args:
-        features: of an encoder with a teacher.
-        settings: unused, as no label is.
+        features: feature file of an encoder with a teacher.
+        settings: unused, because no labels are used.
         threads: unused.
     """
     with open_hdf5(features) as file:

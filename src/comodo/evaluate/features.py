@@ -1,14 +1,14 @@
-"""Frozen features of an encoder, and how they score.
+"""Frozen features of an encoder.
 
-One HDF5 file holds all that the protocols of one encoder on one dataset need:
+One HDF5 file holds the data that all protocols need for one encoder and one dataset:
 
-    train/, test/   feature (N, D) pooled encoder output; clip, label, recording (N,); with a teacher also projected
-                    (N, d), the student in the teacher's space (for a teacher: its embedding); of a classifier also
-                    scores (N, C)
-    anchors/<rule>/ with a teacher: projected (C, d), label (C,), the anchors in that space
-    classes         of a classifier: (C,)
+    train/, test/   feature (N, D), pooled encoder output; clip, label, recording (N,).
+                    With a teacher: projected (N, d), the student's features in the teacher's space, or the teacher's
+                    own embeddings. With a classifier: scores (N, C).
+    anchors/<rule>/ with a teacher: projected (C, d), the anchors in that space; label (C,)
+    classes         with a classifier: (C,)
 
-Its attributes say what it was made from (`comodo.evaluate.identity`).
+Its attributes identify the student and the content (`comodo.evaluate.identity`).
 """
 
 from __future__ import annotations
@@ -43,21 +43,21 @@ def extract_features(
     expected: str | None = None,
     student_class: str | None = None,
 ) -> None:
-    """Write the features of every train and test window with whole IMU, with or without a video clip.
+    """Write the features of every train and test window with complete IMU, with or without a video clip.
 
     Args:
-        student: what `distill` wrote.
-        windows: of the dataset to evaluate on (`comodo.clips.tables`).
-        imu: its preprocessed shards.
-        anchors: its anchors in the space of the student's teacher; none where there is no teacher, or no video.
+        student: student folder of `distill`.
+        windows: table of the windows of the dataset to evaluate (`comodo.clips.tables`).
+        imu: preprocessed IMU shards of the dataset.
+        anchors: anchors of the dataset and the student's teacher; None without a teacher or without video.
         target: the HDF5 file to write.
         threads: CPU threads to use.
-        expected: what the student was trained by (`Config.trained_by`), where that is known.
-        student_class: class path of the student in the config, which may lie in the working folder.
+        expected: digest of the settings that the student was trained by (`Config.trained_by`); None if unknown.
+        student_class: class path of the student in the config. The class may be in the working folder.
 
     Raises:
-        ClassPathError: there is no such class.
-        DamageError: when the student's files are damaged, or it was trained by something else than `expected`.
+        ClassPathError: if the class does not exist.
+        DamageError: if the student's files are damaged, or its training settings do not match `expected`.
     """
     import torch
 
@@ -68,7 +68,7 @@ def extract_features(
 
     check_student(student, expected)
     if student_class is not None:
-        import_class(student_class)  # a student's folder alone imports nothing from the working folder
+        import_class(student_class)  # loading a student does not import from the working folder
     device = use_device(threads)
     trained = load_distilled(student, device)
     outputs = {"projected": trained.heads.get("student") if anchors is not None else None}
@@ -101,16 +101,16 @@ def extract_features(
 
 
 def extract_teacher_features(store: Path, windows: pd.DataFrame, anchors: Path, target: Path) -> None:
-    """Write a teacher's own embeddings as features: an upper bound of what its student can take over.
+    """Write a teacher's embeddings as features, an upper bound for its students.
 
     Args:
         store: the embedding store.
-        windows: of the dataset; the store holds the pairs among them.
+        windows: table of the dataset's windows; the store has the pairs among them.
         anchors: the teacher's anchors.
         target: the HDF5 file to write.
 
     Raises:
-        StoreError: when the store was made from another clip table.
+        StoreError: if the store is of another clip table.
     """
     pairs = pairs_of(windows)
     content = hashlib.sha256()
@@ -133,21 +133,21 @@ def extract_teacher_features(store: Path, windows: pd.DataFrame, anchors: Path, 
 
 
 def check_rows(arrays: Mapping[str, NDArray[np.float32]], ids: ArrayLike, whose: str) -> None:
-    """Refuse rows (N, D) that are not finite, which rankings would place at will.
+    """Raise an error for rows (N, D) that are not finite, because their rank would be arbitrary.
 
     Args:
-        arrays: by what their rows are.
-        ids: of the rows: clips or classes.
-        whose: the model that made them.
+        arrays: arrays by the name of their rows.
+        ids: ids of the rows: clips or classes.
+        whose: the model that computed them, for the message.
 
     Raises:
-        ModelError: it names the model, and the first such row.
+        ModelError: if a row is not finite. The message names the model and the first such row.
     """
     for name, array in arrays.items():
         finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
         if not finite.all():
             raise ModelError(
-                f"{whose}: not finite: the {name} of {np.asarray(ids)[finite.argmin()]}; take another model, or train "
+                f"{whose}: not finite: the {name} of {np.asarray(ids)[finite.argmin()]}; use another model, or train "
                 "it again"
             )
 
@@ -155,7 +155,7 @@ def check_rows(arrays: Mapping[str, NDArray[np.float32]], ids: ArrayLike, whose:
 def _write_split(
     group: h5py.Group, rows: pd.DataFrame, arrays: Mapping[str, NDArray[np.float32]], content: Any
 ) -> None:
-    """Write a split; `content` is a hash that takes in all of it."""
+    """Write a split, and update the hash `content` with it."""
     for name, array in arrays.items():
         write_array(group, name, array)
         content.update(np.ascontiguousarray(array))

@@ -1,4 +1,4 @@
-"""Protocol `head`: accuracy of a supervised student's own classifier."""
+"""Protocol `head`: accuracy of the classifier of a supervised student."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from comodo.storage.artefacts import open_hdf5
 
 
 def score_head(features: Path, settings: EvaluationSettings, threads: int = 1) -> Scores:
-    """Score the test split of a feature file by the student's own classifier: one result.
+    """Score the test split of a feature file by the student's classifier, with one result.
 
     Args:
-        features: of a student with a classifier.
-        settings: `labels_per_class` has one entry: the labels of each class that the student was trained on.
+        features: feature file of a student with a classifier.
+        settings: `labels_per_class` has one entry, the number of labels per class that the student was trained on.
         threads: unused.
     """
     (count,) = settings.labels_per_class

@@ -1,4 +1,4 @@
-"""Figures of merit of a classification."""
+"""Classification metrics."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 def hits_by_recording(
     scores: NDArray[Any], classes: NDArray[Any], labels: NDArray[Any], recordings: NDArray[Any]
 ) -> list[int]:
-    """Windows whose top-1 is right, for each recording in sorted order: what a bootstrap over recordings needs."""
+    """Return the number of correct top-1 windows per recording, in sorted order, for a bootstrap over recordings."""
     right = classes[scores.argmax(axis=1)] == np.asarray(labels)
     _, place = np.unique(np.asarray(recordings).astype(str), return_inverse=True)
     return np.bincount(place, weights=right).astype(int).tolist()
 
 
 def per_class(truth: NDArray[Any], predicted: NDArray[Any], classes: Sequence[str]) -> dict[str, Any]:
-    """Accuracy of each class and the confusion matrix (rows: truth), both in the order of `classes`."""
+    """Return the accuracy of each class and the confusion matrix (rows: truth), in the order of `classes`."""
     place = {label: row for row, label in enumerate(classes)}
     matrix = np.zeros((len(classes), len(classes)), dtype=int)
     np.add.at(matrix, ([place[label] for label in truth], [place[label] for label in predicted]), 1)

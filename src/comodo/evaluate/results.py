@@ -1,4 +1,4 @@
-"""The score file of a protocol (JSON), and its rows: one type for all protocols, written and read here alone."""
+"""Score files (JSON): one data type for all protocols, and the functions to write and read them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from comodo.storage.files import json_digest, write_json
 from comodo.storage.regular import read_bytes
 
 SCORINGS: Final = {"anchors": {*ANCHOR_RULES}, "head": {"head"}, "svm": {"decision", "platt"}}
-"""How each protocol ranks classes."""
+"""Scorings of each protocol: the ways it ranks classes."""
 
 
 class _Row(BaseModel):
-    """Fields by name, as in the dicts of the first version: `result["top1"]`."""
+    """Base model with access to fields by name, `result["top1"]`, like the dicts of comodo 0.1."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -31,17 +31,21 @@ class _Row(BaseModel):
 
 
 class Result(_Row):
-    """One way to score an encoder on the test split.
+    """Result of one scoring of an encoder on the test split.
 
     Attributes:
-        labels_per_class: labelled train windows of each class that the protocol used; 0: zero-shot.
-        scoring: how classes were ranked: an anchor rule, `decision`, `platt` or `head`.
-        top1, top3, top5: accuracy, fractions.
-        hits: windows whose top-1 is right, for each test recording in sorted order; a mean over draws.
-        n_train: labelled windows in all.
-        best_C: of an SVM, where it was searched.
+        labels_per_class: number of labelled train windows per class; 0: zero-shot.
+        scoring: ranking of the classes: an anchor rule, `decision`, `platt` or `head`.
+        top1: top-1 accuracy, as a fraction.
+        top3: top-3 accuracy.
+        top5: top-5 accuracy.
+        hits: number of correct top-1 windows per test recording, in sorted order; a mean over draws.
+        n_train: total number of labelled windows.
+        best_C: C of an SVM with all labels.
         draws: accuracies of each draw of labels.
-        classes, class_accuracy, confusion: accuracy of each class and the confusion matrix (rows: truth).
+        classes: classes, in the order of `class_accuracy` and `confusion`.
+        class_accuracy: accuracy of each class.
+        confusion: confusion matrix (rows: truth).
     """
 
     labels_per_class: int | Literal["all"]
@@ -59,16 +63,16 @@ class Result(_Row):
 
 
 class Scores(_Row):
-    """A score file: the results of one protocol for one encoder on one dataset.
+    """Content of a score file: the results of one protocol for one encoder on one dataset.
 
     Attributes:
-        n_test: test windows.
-        n_classes: classes; their inverse is the chance level.
+        n_test: number of test windows.
+        n_classes: number of classes; the chance level is 1 / n_classes.
         recordings: test recordings, sorted.
-        windows: test windows of each.
-        results: one row per number of labels and scoring.
-        features: digest of the features that were scored; None for a file of the first version.
-        checksum: of all of the above.
+        windows: number of test windows per recording.
+        results: one result per number of labels and scoring.
+        features: digest of the scored features; None for a file of comodo 0.1.
+        checksum: checksum of all other fields.
     """
 
     n_test: int
@@ -82,16 +86,16 @@ class Scores(_Row):
     @model_validator(mode="after")
     def _consistent(self) -> Scores:
         if sum(self.windows) != self.n_test or len(self.windows) != len(self.recordings):
-            raise ValueError("its numbers of windows disagree")
+            raise ValueError("its numbers of windows are inconsistent")
         for result in self.results:
             if len(result.hits) != len(self.windows):
-                raise ValueError("its hits are of other recordings")
+                raise ValueError("its numbers of hits and recordings differ")
             if abs(sum(result.hits) - result.top1 * self.n_test) > 1e-6 * max(1, self.n_test):
-                raise ValueError("its accuracy disagrees with its hits")
+                raise ValueError("its accuracy is inconsistent with its hits")
         return self
 
     def content(self) -> str:
-        """Return a digest of everything but the checksum."""
+        """Return a digest of all fields except the checksum."""
         return json_digest(self.model_dump(mode="json", exclude={"checksum"}, exclude_none=True))
 
 
@@ -105,7 +109,7 @@ def result_of(
     scoring: str,
     **more: Any,
 ) -> Result:
-    """Return the row of scores (N, C), C in the order of `classes`, against labels (N,) of recordings (N,)."""
+    """Return the result of scores (N, C), C in the order of `classes`, for labels (N,) of recordings (N,)."""
     hits = hits_by_recording(scores, classes, labels, recordings)
     figures: dict[str, Any] = {**top_k(scores, classes, labels), "hits": hits, **more}
     return Result(labels_per_class=labels_per_class, scoring=scoring, **figures)
@@ -120,9 +124,9 @@ def scores_on(
     """Return the content of a score file.
 
     Args:
-        recordings: (N,) of the test windows.
-        classes: with or without repeats.
-        results: one row per number of labels and scoring.
+        recordings: (N,), recordings of the test windows.
+        classes: classes, possibly with duplicates.
+        results: one result per number of labels and scoring.
         features: digest of the features (`comodo.evaluate.identity`).
     """
     names, windows = np.unique(np.asarray(recordings).astype(str), return_counts=True)
@@ -137,16 +141,20 @@ def scores_on(
 
 
 def write_scores(scores: Scores, path: Path) -> None:
-    """Write a score file whole or not at all, with its checksum."""
+    """Write a score file atomically, with its checksum."""
     signed = scores.model_copy(update={"checksum": scores.content()})
     write_json(signed.model_dump(mode="json", exclude_none=True), path)
 
 
 def read_scores(path: Path, protocol: str | None = None) -> Scores:
-    """Read a score file, of a protocol where one is given.
+    """Read a score file.
+
+    Args:
+        path: the file.
+        protocol: its protocol; None: any.
 
     Raises:
-        DamageError: it holds something else, or was edited.
+        DamageError: if the file is not a score file of the protocol, or its checksum does not match.
     """
     try:
         scores = Scores.model_validate_json(read_bytes(path))
@@ -157,5 +165,5 @@ def read_scores(path: Path, protocol: str | None = None) -> Scores:
     if protocol is not None and not {result.scoring for result in scores.results} <= SCORINGS[protocol]:
         raise DamageError(path, f"its scores are not of protocol {protocol}")
     if scores.checksum is not None and scores.checksum != scores.content():
-        raise DamageError(path, "its content has another checksum than was written")
+        raise DamageError(path, "checksum mismatch")
     return scores

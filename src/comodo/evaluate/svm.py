@@ -1,4 +1,4 @@
-"""What an encoder has learned: an SVM on its frozen features, with all labels or few."""
+"""Protocol `svm`: accuracy of an SVM on frozen features, with all labels or few."""
 
 from __future__ import annotations
 
@@ -27,61 +27,65 @@ from comodo.storage.artefacts import open_hdf5
 Floats = NDArray[np.floating[Any]]
 C_GRID: Final = tuple(10.0**power for power in range(-4, 5))
 FOLDS: Final = 5
-FEW_WINDOWS, FEW_PER_CLASS, FEW_C = 50, 5, 1e5  # below these the published protocol skips the search
+FEW_WINDOWS, FEW_PER_CLASS, FEW_C = (
+    50,
+    5,
+    1e5,
+)  # below these limits, the published protocol does not search for C
 
 
 @dataclass
 class SvmModel:
-    """An RBF SVM fitted on standardised features.
+    """RBF SVM fitted to standardised features.
 
-    Its machines see kernel matrices that BLAS has computed: libsvm's own kernel takes minutes at 10,000 × 3072.
+    Kernel matrices are precomputed with BLAS, because libsvm's own kernel takes minutes at 10,000 × 3072.
     """
 
     scaler: StandardScaler
-    svm: SVC  # of a precomputed kernel
+    svm: SVC  # with a precomputed kernel
     best_C: float
     gamma: float
     classes: NDArray[Any]
     _train: tuple[Floats, NDArray[Any]]  # scaled rows, labels
 
     def kernel(self, features: Floats) -> Floats:
-        """What `svm` takes: the similarity (N, train windows) of features (N, D) to the train windows."""
+        """Return the kernel matrix (N, train windows) of features (N, D), the input of `svm`."""
         return _rbf(_squared_distances(self.scaler.transform(features), self._train[0]), self.gamma)
 
     def decision_function(self, features: Floats) -> Floats:
-        """One-vs-rest scores (N, C) of features (N, D), in the order of `classes`."""
+        """Return one-vs-rest scores (N, C) of features (N, D), in the order of `classes`."""
         scores = self.svm.decision_function(self.kernel(features))
         return np.stack([-scores, scores], axis=1) if scores.ndim == 1 else scores
 
     def predict_proba(self, features: Floats) -> Floats:
-        """Platt-scaled probabilities (N, C), as published; their argmax can differ from the votes.
+        """Return Platt-scaled probabilities (N, C), as published; their argmax can differ from the votes.
 
-        Fits a second machine with libsvm's own five-fold calibration, as the published protocol does. Where C is
-        tiny that calibration can rank classes upside down, so `decision_function` is the default ranking.
+        A second SVM is fitted with libsvm's own five-fold calibration, as in the published protocol. If C is very
+        small, this calibration can invert the ranking of classes. `decision_function` is therefore the default ranking.
         """
         rows, labels = self._train
         platt = SVC(C=self.best_C, kernel="precomputed", probability=True, random_state=0)
         with warnings.catch_warnings():
-            # deprecated, but its replacement gives other numbers
+            # deprecated, but its replacement gives different values
             warnings.simplefilter("ignore", FutureWarning)
             platt.fit(_rbf(_squared_distances(rows, rows), self.gamma), labels)
             return platt.predict_proba(self.kernel(features))
 
 
 def fit_svm(features: Floats, labels: NDArray[Any], max_windows: int = 10_000, threads: int = 1) -> SvmModel:
-    """Fit the published SVM: RBF, gamma "scale", C from 1e-4 … 1e4 by five-fold accuracy.
+    """Fit the published SVM: RBF kernel, gamma "scale", and C from 1e-4 … 1e4 by five-fold cross-validation.
 
-    The search shares one matrix of squared distances between all C and folds: the same folds, gammas and
-    scores as `GridSearchCV(SVC(), {"C": C_GRID}, cv=5)`, and the same winner (the first best C), much sooner.
+    All C and folds share one matrix of squared distances. Folds, gammas, scores and the selected C are the same as
+    those of `GridSearchCV(SVC(), {"C": C_GRID}, cv=5)`, but the search is much faster.
 
     Args:
-        features: (N, D); standardised inside.
-        labels: (N,), any sortable type.
-        max_windows: a larger train set is subsampled, stratified, with random state 0.
-        threads: how many C are tried at once.
+        features: (N, D), not standardised.
+        labels: (N,), of any sortable type.
+        max_windows: maximum number of train windows. A larger set is subsampled, stratified, with random state 0.
+        threads: number of values of C that are evaluated in parallel.
 
     Raises:
-        ValueError: fewer than two classes.
+        DataError: if there are fewer than two classes, or the train set cannot be subsampled.
     """
     features, labels = np.asarray(features, dtype=np.float64), np.asarray(labels)
     classes, counts = np.unique(labels, return_counts=True)
@@ -92,7 +96,7 @@ def fit_svm(features: Floats, labels: NDArray[Any], max_windows: int = 10_000, t
             rare = classes[counts.argmin()]
             raise DataError(
                 f"{len(labels)} train windows must be subsampled to {max_windows}, but class {rare!r} has "
-                f"{counts.min()}: raise evaluation.max_train_windows, or drop the class"
+                f"{counts.min()}: raise evaluation.max_train_windows, or remove the class"
             )
         split = StratifiedShuffleSplit(n_splits=1, train_size=max_windows, random_state=0)
         keep, _ = next(split.split(features, labels))
@@ -108,13 +112,13 @@ def fit_svm(features: Floats, labels: NDArray[Any], max_windows: int = 10_000, t
 
 
 def _gamma(scaled: Floats) -> float:
-    """What scikit-learn calls gamma="scale"."""
+    """Return gamma as scikit-learn does for gamma="scale"."""
     variance = float(scaled.var())
     return 1.0 / (scaled.shape[1] * variance) if variance else 1.0
 
 
 def _squared_distances(rows: Floats, others: Floats) -> Floats:
-    """Squared Euclidean distances (N, M) of rows (N, D) to others (M, D), exactly 0 from a row to itself."""
+    """Return squared Euclidean distances (N, M) of rows (N, D) to others (M, D), exactly 0 from a row to itself."""
     squared: Floats = rows @ others.T
     squared *= -2
     squared += (rows**2).sum(axis=1)[:, None]
@@ -126,14 +130,14 @@ def _squared_distances(rows: Floats, others: Floats) -> Floats:
 
 
 def _rbf(squared: Floats, gamma: float) -> Floats:
-    """Turn squared distances into the kernel, in place: they take 800 MB at 10,000 windows."""
+    """Convert squared distances to the kernel in place, because they take 800 MB for 10,000 windows."""
     squared *= -gamma
     return np.exp(squared, out=squared)
 
 
 def _search_c(scaled: Floats, squared: Floats, labels: NDArray[Any], threads: int) -> float:
     scores = np.zeros((len(C_GRID), FOLDS))
-    with ThreadPoolExecutor(threads) as pool:  # libsvm works without the interpreter's lock
+    with ThreadPoolExecutor(threads) as pool:  # libsvm releases the GIL
         for fold, (train, held_out) in enumerate(StratifiedKFold(FOLDS).split(scaled, labels)):
             gamma = _gamma(scaled[train])
             known, asked = (_rbf(squared[np.ix_(rows, train)], gamma) for rows in (train, held_out))
@@ -155,19 +159,19 @@ def evaluate_svm(
     max_windows: int,
     threads: int = 1,
 ) -> list[Result]:
-    """Score features by SVMs: one result per entry of `labels_per_class` and scoring.
+    """Score features by SVMs, with one result per entry of `labels_per_class` and scoring.
 
     Args:
         train: features (N, D), labels, clip ids.
         test: features (M, D), labels, recordings.
-        labels_per_class: "all", or how many labelled windows of each class the SVM is fitted on.
-        draws: where labels are few, the mean over that many draws (seeds 0 … draws-1).
+        labels_per_class: "all", or the number of labelled windows per class to fit.
+        draws: number of draws of few labels, with seeds 0 … draws-1. The result is their mean.
         max_windows: see `fit_svm`.
         threads: see `fit_svm`.
 
     Returns:
-        Results with scoring "decision", for "all" also "platt"; for "all" with best_C, the accuracy of each class and
-        the confusion matrix.
+        Results with the scoring "decision", and for "all" also "platt". Both results for "all" have best_C. That of
+        "decision" also has the accuracy of each class and the confusion matrix.
     """
     features, labels, clips = unit(train[0]), np.asarray(train[1], dtype=object), train[2]
     test_features, test_labels = unit(test[0]), np.asarray(test[1], dtype=object)
@@ -202,7 +206,7 @@ def evaluate_svm(
 
 
 def _mean_of_draws(drawn: Sequence[Result], n_train: int) -> Result:
-    """The mean of the results of several draws of labels."""
+    """Return the mean of the results of several draws of labels."""
     each = [{f"top{k}": getattr(result, f"top{k}") for k in TOP_K} for result in drawn]
     mean = {key: float(np.mean([figures[key] for figures in each])) for key in each[0]}
     hits = np.mean([result.hits for result in drawn], axis=0).tolist()
@@ -210,7 +214,7 @@ def _mean_of_draws(drawn: Sequence[Result], n_train: int) -> Result:
 
 
 def score_svm(features: Path, settings: EvaluationSettings, threads: int = 1) -> Scores:
-    """Score the test split of a feature file by SVMs that saw all train labels, or few."""
+    """Score the test split of a feature file by SVMs fitted with all train labels or few."""
     with open_hdf5(features) as file:
         train, test = file["train"], file["test"]
         train_labels, train_clips = (train[name].asstr()[:].tolist() for name in ("label", "clip"))

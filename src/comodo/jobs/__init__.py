@@ -1,1 +1,1 @@
-"""What every job needs: its log, a device to compute on, and the version of its stage."""
+"""Support for jobs: logs, devices, stage versions, and user-defined classes."""

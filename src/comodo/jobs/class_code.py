@@ -1,4 +1,4 @@
-"""The code of a user's class: found, checked and digested without importing it."""
+"""Find, check and hash the code of user-defined classes without importing it."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from comodo.text import did_you_mean
 
 CLASS_PATH: Final = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*", re.ASCII)
 DYNAMIC: Final = re.compile(r"import \*|__getattr__|__path__|globals\(|sys\.modules|setattr\(|exec\(")
-"""Code that may define names, or say where modules are, in ways that only its import shows."""
+"""Code that may define names or module locations dynamically, which only an import can resolve."""
 
 
 def class_digest(class_path: str | None) -> str:
     """Return a digest of the code of a class; "" for None.
 
-    It is of all `.py` files of the top-level package or module, and of the modules beside it that these import
-    (except in `site-packages`). They are found and read, not imported.
+    The digest covers all `.py` files of the top-level package or module. Outside of `site-packages`, it also covers
+    imported modules in the same folder. Files are read and not imported.
 
     Raises:
-        ClassPathError: no such module or class, a syntax error in the module, a file that cannot be read, or a module
-            beside it that has the name of an installed one.
+        ClassPathError: if the module or class does not exist, the module has a syntax error, or a file cannot be read.
+            Also if a module in the same folder has the name of an installed one.
     """
     return "" if class_path is None else _digest(class_path, Path.cwd())
 
@@ -48,7 +48,7 @@ def _digest(class_path: str, folder: Path) -> str:
 
 
 def check_syntax(class_path: str) -> None:
-    """Raise `ClassPathError` for what is not `package.module:Name`."""
+    """Raise `ClassPathError` unless a class path has the form `package.module:Name`."""
     if not CLASS_PATH.fullmatch(class_path):
         raise ClassPathError(f"class {class_path[:200]!r}: write it as package.module:Name")
 
@@ -59,12 +59,12 @@ def top_level(class_path: str) -> str:
 
 
 def find_top_level(class_path: str, folder: Path | None) -> ModuleSpec:
-    """Find the top-level package or module of a class, in `folder` first; it is not imported.
+    """Find the top-level package or module of a class without importing it. `folder` is searched first.
 
-    As everywhere in Python, a folder without `__init__.py` comes after a package of that name.
+    As usual in Python, a package takes precedence over a folder of the same name without `__init__.py`.
 
     Raises:
-        ClassPathError: no such package or module.
+        ClassPathError: if there is no such package or module.
     """
     name = top_level(class_path)
     here = PathFinder.find_spec(name, [str(folder)]) if folder is not None else None
@@ -82,15 +82,17 @@ def find_top_level(class_path: str, folder: Path | None) -> ModuleSpec:
 
 
 def installed(name: str) -> ModuleSpec | None:
-    """Find an imported or installed top-level module; the "" of `python -c`, the working folder, does not count."""
+    """Find an imported or installed top-level module. The "" of `python -c`, the working folder, is not searched."""
     if name in sys.modules:
         return getattr(sys.modules[name], "__spec__", None)
     return _on_path(name, [path for path in sys.path if path])
 
 
 def _on_path(name: str, path: list[str]) -> ModuleSpec | None:
-    for finder in sys.meta_path:  # PathFinder, and those of built-in modules and of editable installs
-        if type(finder).__module__ == "_distutils_hack":  # setuptools': asked for pip, it swaps distutils
+    for finder in sys.meta_path:  # PathFinder and the finders of built-in modules and editable installs
+        if (
+            type(finder).__module__ == "_distutils_hack"
+        ):  # setuptools' finder; a search for pip replaces distutils
             continue
         found = finder.find_spec(name, path if finder is PathFinder else None)
         if found is not None:
@@ -99,7 +101,7 @@ def _on_path(name: str, path: list[str]) -> ModuleSpec | None:
 
 
 def places(class_path: str, spec: ModuleSpec) -> Iterator[Path]:
-    """Yield the files and folders that hold the module of a class and its packages."""
+    """Yield the files and folders of the module of a class and of its packages."""
     for part in _parts(class_path, spec):
         if part is not None:
             yield from map(Path, part.submodule_search_locations or ())
@@ -108,10 +110,10 @@ def places(class_path: str, spec: ModuleSpec) -> Iterator[Path]:
 
 
 def check_named(class_path: str, spec: ModuleSpec) -> None:
-    """Refuse a class path whose module or class does not exist, as far as that shows without an import.
+    """Check that the module and class of a class path exist, as far as possible without an import.
 
     Raises:
-        ClassPathError: it names the nearest module or class that exists.
+        ClassPathError: if one does not exist. The message suggests the most similar name.
     """
     names, parent = class_path.partition(":")[0].split("."), spec
     for number, part in enumerate(_parts(class_path, spec)):
@@ -145,13 +147,13 @@ def check_named(class_path: str, spec: ModuleSpec) -> None:
 
 
 def no_class(class_path: str, known: Iterable[str]) -> ClassPathError:
-    """Return the error of a module without a class of that name; `known` are its classes."""
+    """Return the error for a class that is not in its module; `known` are the classes of the module."""
     module, _, name = class_path.partition(":")
     return ClassPathError(f"class {class_path}: {module} has no class {name!r}{suggestion(name, known)}")
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:
-    """Name the known name nearest to `name`, else some of them."""
+    """Return a hint with the known name most similar to `name`, or else with some known names."""
     known = sorted(known)
     if near := did_you_mean(name, known):
         return near
@@ -159,13 +161,13 @@ def suggestion(name: str, known: Iterable[str]) -> str:
 
 
 def is_standard(spec: ModuleSpec) -> bool:
-    """Return whether a module is one of Python's own."""
+    """Return whether a module is in the standard library."""
     own = {Path(sysconfig.get_path(key)) for key in ("stdlib", "platstdlib")}
     return spec.name in sys.stdlib_module_names or any(base in own for base, _ in files_of(spec))
 
 
 def files_of(spec: ModuleSpec) -> Iterator[tuple[Path, list[Path]]]:
-    """Yield (folder that holds the module or package, its `.py` files) for each place of a module or package."""
+    """Yield (parent folder, `.py` files) for each location of a module or package."""
     if archive := getattr(spec.loader, "archive", None):
         yield Path(archive).parent, [Path(archive)]
     elif spec.submodule_search_locations is not None:
@@ -176,7 +178,7 @@ def files_of(spec: ModuleSpec) -> Iterator[tuple[Path, list[Path]]]:
 
 
 def _walk(place: Path) -> Iterator[Path]:
-    """Yield the `.py` files below a folder, also through links to folders, each folder once."""
+    """Yield the `.py` files below a folder. Links to folders are followed, and each folder is visited once."""
     seen = set()
     for folder, inner, files in os.walk(place, followlinks=True):
         if (real := os.path.realpath(folder)) in seen:
@@ -189,7 +191,7 @@ def _walk(place: Path) -> Iterator[Path]:
 
 
 def _source_files(class_path: str, spec: ModuleSpec) -> Iterator[tuple[Path, Path]]:
-    """Yield (folder of the top-level name, file) of all code that a class may run, sorted within each module."""
+    """Yield (folder of the top-level name, file) for all code that a class may run, sorted within each module."""
     waiting, seen = [spec], {spec.name}
     while waiting:
         for base, files in files_of(waiting.pop(0)):
@@ -204,7 +206,11 @@ def _source_files(class_path: str, spec: ModuleSpec) -> Iterator[tuple[Path, Pat
 
 
 def _beside(class_path: str, name: str, base: Path, file: Path) -> list[ModuleSpec]:
-    """The module beside a class that `file` imports by its name; none where that is an installed one."""
+    """Return the spec of the module `name` in `base` if `file` imports that module, and else an empty list.
+
+    Raises:
+        ClassPathError: if an installed module has the same name.
+    """
     own = PathFinder.find_spec(name, [str(base)])
     if own is None or name in sys.stdlib_module_names:
         return []
@@ -212,10 +218,11 @@ def _beside(class_path: str, name: str, base: Path, file: Path) -> list[ModuleSp
     other = installed(name) or _on_path(name, [*path, str(base)])
     if other is None or _same(own, other):
         return [own]
-    if own.origin is None:  # a folder without `__init__.py` comes after a package of its name
+    if own.origin is None:  # a package takes precedence over a folder without `__init__.py`
         return []
     raise ClassPathError(
-        f"class {class_path}: {file} imports {name!r}, which is {own.origin} and also {other.origin}: rename yours"
+        f"class {class_path}: {file} imports {name!r}, which is both {own.origin} and {other.origin}: rename your "
+        "module"
     )
 
 
@@ -231,7 +238,7 @@ def _is_installed(folder: Path) -> bool:
 
 
 def _parts(class_path: str, spec: ModuleSpec) -> Iterator[ModuleSpec | None]:
-    """Yield where each part of `package.module` is; None, and no more, for one that is not found."""
+    """Yield the spec of each part of `package.module`; end with None at the first part that is not found."""
     yield spec
     for name in class_path.partition(":")[0].split(".")[1:]:
         where = spec.submodule_search_locations
@@ -243,7 +250,7 @@ def _parts(class_path: str, spec: ModuleSpec) -> Iterator[ModuleSpec | None]:
 
 
 def _text(class_path: str, spec: ModuleSpec) -> str:
-    """The source of a module or of a package's `__init__.py`; "" where there is none, or in another encoding."""
+    """Return the source of a module or of a package's `__init__.py`; "" if it is not a plain `.py` file."""
     if spec.origin is None or not spec.origin.endswith(".py") or hasattr(spec.loader, "archive"):
         return ""
     return _read(class_path, Path(spec.origin)).decode("utf-8-sig", "replace")
@@ -257,7 +264,7 @@ def _read(class_path: str, file: Path) -> bytes:
 
 
 def _imported(source: bytes) -> Iterator[str]:
-    """Yield the top-level names that a file imports, in order; nothing for a file with a syntax error."""
+    """Yield the top-level names that a file imports, in order; none if the file has a syntax error."""
     try:
         tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError, MemoryError):

@@ -1,7 +1,7 @@
-"""Users' own classes: import one by its class path `package.module:Name`, and make an object of it.
+"""Import user-defined classes by class path, `package.module:Name`, and create objects of them.
 
-The working folder is searched first, then the installed packages. What a saved student names is never looked for in the
-working folder, nor in the student's own: see `import_class`.
+The working folder is searched first, then the installed packages. A class that a saved student names is never imported
+from the working folder or from the student's folder; see `import_class`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ __all__ = ["CLASS_PATH", "called", "class_digest", "import_class", "make_object"
 
 LIBRARIES: Final = ("site-packages", "dist-packages", os.path.dirname(os.__file__), "<frozen")
 LONGEST: Final = 300
-"""Characters of an argument list in a message."""
+"""Maximum length of an argument list in a message, characters."""
 
 
 def import_class(class_path: str, working_folder: bool = True, outside: Path | None = None) -> type[Any]:
@@ -43,12 +43,12 @@ def import_class(class_path: str, working_folder: bool = True, outside: Path | N
 
     Args:
         class_path: `package.module:Name`.
-        working_folder: search the working folder first. False for what a config does not name itself (a saved
-            student): only installed packages and modules that are imported already count, and none of Python's own.
-        outside: a folder that the code must not come from.
+        working_folder: search the working folder first. Use False if the config does not name the class, as for a
+            saved student. Then only installed packages and imported modules are searched, without the standard library.
+        outside: folder that the code must not come from.
 
     Raises:
-        ClassPathError: the module or class does not exist, its import fails, or its code lies in `outside`.
+        ClassPathError: if the module or class does not exist, its import fails, or its code is in `outside`.
     """
     check_syntax(class_path)
     module_name, _, name = class_path.partition(":")
@@ -58,21 +58,21 @@ def import_class(class_path: str, working_folder: bool = True, outside: Path | N
     if outside is not None and any(
         place.resolve().is_relative_to(outside.resolve()) for place in places(class_path, spec)
     ):
-        raise ClassPathError(f"class {class_path}: code out of {outside} is never run; install its package")
+        raise ClassPathError(f"class {class_path}: code in {outside} is never executed; install its package")
     if not working_folder and (is_standard(spec) or "__main__" in module_name.split(".")):
         raise ClassPathError(
-            f"class {class_path}: it is no torch.nn.Module: {module_name} is part of Python, or a program"
+            f"class {class_path}: it is not a torch.nn.Module: {module_name} is a program or in the standard library"
         )
     other = getattr(loaded.__spec__, "origin", None) if loaded is not None else spec.origin
     if other != spec.origin:
-        raise ClassPathError(f"class {class_path}: {top!r} is also the name of {other}: rename yours")
+        raise ClassPathError(f"class {class_path}: {top!r} is also the name of {other}: rename your module")
     check_named(class_path, spec)
     try:
         if loaded is None:
             _load_top_level(top, spec)
         module = importlib.import_module(module_name)
         found = getattr(module, name, None)
-    except (Exception, SystemExit) as error:  # anything, as it is a user's code
+    except (Exception, SystemExit) as error:  # user code may raise any exception
         raise ClassPathError(
             f"class {class_path}: the import of {module_name} failed: {said(error)}"
         ) from error
@@ -82,16 +82,16 @@ def import_class(class_path: str, working_folder: bool = True, outside: Path | N
 
 
 def make_object(class_path: str, kwargs: Mapping[str, Any], *args: Any) -> Any:
-    """Import a class from the working folder or the installed packages and call it.
+    """Import a class from the working folder or the installed packages, and instantiate it.
 
     Raises:
-        ClassPathError: see `import_class`; or the call failed.
+        ClassPathError: if the import or the call fails; see `import_class`.
     """
     return called(class_path, import_class(class_path), kwargs, *args)
 
 
 def called(class_path: str, kind: type[Any], kwargs: Mapping[str, Any], *args: Any) -> Any:
-    """Call an imported class. Raises `ClassPathError` where that fails."""
+    """Call an imported class; raise `ClassPathError` if the call fails."""
     try:
         return kind(*args, **kwargs)
     except (Exception, SystemExit) as error:
@@ -101,7 +101,7 @@ def called(class_path: str, kind: type[Any], kwargs: Mapping[str, Any], *args: A
 
 
 def said(error: BaseException) -> str:
-    """Return what an error of a user's code says, and where it was raised: the last place outside of libraries."""
+    """Return the message of an error in user code, and its location: the last frame outside of libraries."""
     if isinstance(error, SyntaxError):
         text, where = first_line(error.msg), f" ({error.filename}, line {error.lineno})"
     else:
@@ -118,11 +118,11 @@ def said(error: BaseException) -> str:
 
 
 def _load_top_level(top: str, spec: ModuleSpec) -> None:
-    """Import a top-level package or module from where it was found; its neighbours can be imported afterwards."""
+    """Import a top-level package or module from its spec, and add its folder to `sys.path`."""
     module = importlib.util.module_from_spec(spec)
     for base, _ in files_of(spec):
         if str(base) not in sys.path:
-            sys.path.append(str(base))  # last: a file of the working folder must not hide a package
+            sys.path.append(str(base))  # at the end: a file of the working folder must not shadow a package
     sys.modules[top] = module
     try:
         if spec.loader is not None:

@@ -1,4 +1,4 @@
-"""What every workflow script does around its one call: a log file, progress, one line for an expected error."""
+"""Logging of workflow scripts: a log file, progress bars, and one line for an expected error."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from comodo.errors import ComodoError
 from comodo.text import inert
 
 PARENT_CHECK_S = 1.0
-GRACE_S = 10.0  # for removing unfinished files
-END = signal.SIGUSR1  # not SIGINT: what a script runs in the background ignores it
+GRACE_S = 10.0  # time to remove incomplete files
+END = signal.SIGUSR1  # not SIGINT, which background processes of a script ignore
 
 
 class _Tee:
-    """A text stream that writes to the terminal (or not) and to the rule's log; control characters are escaped.
+    """Text stream that writes to the rule's log and, unless `terminal` is None, to the terminal.
 
-    A log that cannot be written must not end a job.
+    Control characters are escaped. If the log cannot be written, the job continues.
     """
 
     def __init__(self, terminal: TextIO | None, log: io.FileIO) -> None:
@@ -47,17 +47,17 @@ class _Tee:
 
 
 def optional_path(given: str | Sequence[str]) -> Path | None:
-    """The path of an optional input, which Snakemake gives as a text, or as an empty list without one."""
+    """Return the path of an optional Snakemake input, or None: it is a string, or an empty list if absent."""
     return Path(given) if isinstance(given, str) else next(map(Path, given), None)
 
 
 def end_with(parent: int) -> None:
-    """End this process soon after `parent` ended: the initializer of a pool's workers, which would wait forever."""
+    """End this process soon after `parent` ends. An initializer of pool workers, which would otherwise wait forever."""
     threading.Thread(target=_end_with, args=(parent, threading.Event()), daemon=True).start()
 
 
 def _end_with(parent: int, ended: threading.Event) -> None:
-    """End this process soon after its parent was killed: a second Snakemake may start the same job at any time."""
+    """End this process soon after its parent is killed, because another Snakemake may start the same job."""
     while not ended.wait(PARENT_CHECK_S):
         if os.getppid() != parent:
             os.kill(os.getpid(), END)
@@ -67,15 +67,15 @@ def _end_with(parent: int, ended: threading.Event) -> None:
 
 @contextmanager
 def job_log(path: str) -> Iterator[logging.Logger]:
-    """Log to `path` and to the terminal: logging, warnings, progress bars. Standard input is empty within.
+    """Log messages, warnings and progress bars to `path` and to the terminal. Standard input is empty.
 
-    A `ComodoError` says that data, config or disk are at fault: the terminal gets its one line, the log the traceback,
-    and the process ends with status 1. Any other exception shows its traceback in both. When the process that started
-    this one is killed, this one ends as well.
+    A `ComodoError` means that data, config or disk are at fault. The terminal shows its message in one line, and the
+    log has the traceback. For any other exception, both have the traceback. In both cases, the process ends with
+    status 1. If the parent process is killed, this process ends as well.
     """
     terminal, answers = sys.stderr, os.dup(0)
     with open(os.devnull) as nothing:
-        os.dup2(nothing.fileno(), 0)  # a library that prompts on the terminal gets no answer
+        os.dup2(nothing.fileno(), 0)  # so that a prompt of a library does not wait for input
     ended = threading.Event()
     signal.signal(END, signal.default_int_handler)
     threading.Thread(target=_end_with, args=(os.getppid(), ended), daemon=True).start()
@@ -84,7 +84,7 @@ def job_log(path: str) -> Iterator[logging.Logger]:
         sys.stderr = tee
         logging.basicConfig(level=logging.INFO, format="%(message)s", stream=tee, force=True)
         logging.captureWarnings(True)
-        # matplotlib remarks on labels that look like numbers
+        # matplotlib logs labels that look like numbers
         logging.getLogger("matplotlib").setLevel(logging.WARNING)
         try:
             yield logging.getLogger("comodo")
@@ -94,7 +94,7 @@ def job_log(path: str) -> Iterator[logging.Logger]:
             terminal.write(f"\nerror: {inert(error)}\n\n")
             sys.exit(1)
         except Exception:
-            logging.exception("the job failed by an error that comodo did not expect:")
+            logging.exception("the job failed with an unexpected error:")
             sys.exit(1)
         finally:
             ended.set()

@@ -1,8 +1,8 @@
-"""A number per stage; raise it when the stage's output changes.
+"""Version number of each stage; increase it when the output of the stage changes.
 
-Snakemake notices a changed script but not a changed package, so each rule passes its number as a param: artefacts
-of an older number are made again. They stand here, not in the stages' modules, so that parsing the workflow
-imports nothing heavy.
+Snakemake detects changed scripts but not changed packages. Each rule therefore passes its number as a param, and
+artefacts of an older number are recomputed. The numbers are in this module so that parsing the workflow does not
+import large packages.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Teachers (frozen video models), students (IMU encoders) and the projection heads between them."""
+"""Teachers are frozen video models, students are IMU encoders; both have projection heads for distillation."""
 
 from comodo.models.base import Student
 from comodo.models.heads import ProjectionHead, new_head, project_teacher

@@ -1,4 +1,4 @@
-"""The contract of a student: an IMU encoder of windows (B, C, T) with a mask to embeddings (B, dim)."""
+"""Base class of all students: IMU encoders that map windows (B, C, T) and a mask to embeddings (B, dim)."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ REDUCTIONS = ("concat", "mean")
 
 @dataclass(frozen=True)
 class StudentOptions:
-    """How a family's model becomes a student.
+    """Options of a student that do not depend on its family.
 
     Attributes:
-        reduction: how the embeddings of the channels, which go through the same encoder, are joined: `concat` keeps
-            them side by side (dim = C × width), `mean` averages them (dim = width).
+        reduction: how channel embeddings are combined. `concat` concatenates them (dim = C × width), `mean` averages
+            them (dim = width). The encoder is shared by all channels.
         channels: C, the number of channels of a window; 6 for one accelerometer and one gyroscope.
-        gradient_checkpointing: MOMENT: less memory, slower.
+        gradient_checkpointing: recompute activations in the backward pass. Uses less memory, but is slower
+            (MOMENT only).
     """
 
     reduction: str = "concat"
@@ -39,35 +40,41 @@ class StudentOptions:
 
 
 class Student(nn.Module):
-    """An IMU encoder: windows (B, C, T) → embeddings (B, dim).
+    """IMU encoder: windows (B, C, T) → embeddings (B, dim).
 
     Args:
-        model: the family's own model.
-        width: width of one channel's embedding.
+        model: the model of the family's package.
+        width: width of the embedding of one channel.
         options: reduction and number of channels.
     """
 
     family: ClassVar[str]
-    fitted: ClassVar[bool] = False  # by `fit` alone: there is nothing to train by gradients
-    tried_length: int = 100  # samples of the noise that it is tried on when it is loaded
+    fitted: ClassVar[bool] = False  # True: learns by `fit` only, not by gradient descent
+    tried_length: int = 100  # length of the noise window that is embedded as a check after loading, samples
 
     def __init__(self, model: Any, width: int, options: StudentOptions | str = "concat") -> None:
-        """Wrap a family's model; a text is the reduction alone."""
+        """Wrap a model. A string as `options` is the reduction."""
         super().__init__()
         if isinstance(options, str):
             options = StudentOptions(options)
         if options.reduction not in REDUCTIONS:
-            raise ModelError(f"reduction {options.reduction!r} is unknown; known are {', '.join(REDUCTIONS)}")
+            raise ModelError(
+                f"reduction {options.reduction!r} is unknown; expected one of {', '.join(REDUCTIONS)}"
+            )
         self.model = model
         self.reduction = options.reduction
         self.channels = options.channels
         self.dim = width * options.channels if options.reduction == "concat" else width
 
     def forward(self, windows: Tensor, mask: Tensor | None = None) -> Tensor:
-        """Embed windows (B, C, T) → (B, dim); `mask` (B, T) is 1 where a padded window holds samples.
+        """Embed windows (B, C, T) → (B, dim).
+
+        Args:
+            windows: (B, C, T), float32.
+            mask: (B, T), 1 at samples and 0 at padding; None if nothing is padded.
 
         Raises:
-            ValueError: for another number of channels than the student has.
+            ModelError: if the number of channels is not that of the student.
         """
         if windows.ndim != 3 or windows.shape[1] != self.channels:
             raise ModelError(
@@ -77,74 +84,78 @@ class Student(nn.Module):
         return self.embed(windows, mask)
 
     def embed(self, windows: Tensor, mask: Tensor | None) -> Tensor:
-        """Do what `forward` does, for windows of the right shape."""
+        """Embed windows whose shape `forward` has checked."""
         raise NotImplementedError
 
     def join(self, channels: Tensor) -> Tensor:
-        """Join embeddings of single channels (B · C, width) to (B, dim)."""
+        """Combine channel embeddings (B · C, width) into (B, dim) by `reduction`."""
         each = channels.unflatten(0, (-1, self.channels))
         return each.mean(dim=1) if self.reduction == "mean" else each.flatten(1)
 
     def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
-        """Make one batch (B, C, T), float32, and its mask of windows (C, T_i)."""
+        """Batch windows (C, T_i) into (B, C, T), float32, and a mask (B, T) or None."""
         raise NotImplementedError
 
     def checked(self, windows: Sequence[NDArray[np.float32]]) -> Sequence[NDArray[np.float32]]:
-        """Return the windows (C, T_i). Raises `ValueError` for one of another shape."""
+        """Return the windows (C, T_i) unchanged; raise `ModelError` if a shape is wrong."""
         if wrong := [w.shape for w in windows if w.ndim != 2 or len(w) != self.channels]:
-            raise ModelError(f"an IMU window has the shape ({self.channels}, T), not {wrong[0]}")
+            raise ModelError(f"an IMU window must have the shape ({self.channels}, T), not {wrong[0]}")
         return windows
 
     def fit(self, windows: NDArray[np.float32]) -> None:
-        """Fit statistics that are not learned by gradient descent, on train windows (n, C, T). Default: nothing."""
+        """Fit statistics that are not learned by gradient descent to train windows (n, C, T). Default: no-op."""
 
     def try_on(self, window: NDArray[np.float32]) -> None:
-        """Embed a window (C, T) of the data before the training, to refuse an unsound model. Default: nothing."""
+        """Embed one window (C, T) of the data before training, to reject a faulty model. Default: no-op."""
 
     def differs(self, embedding: Tensor) -> str | None:
-        """What is wrong with its embedding (1, dim) of noise, by what was saved; None where nothing is, the default."""
+        """Return why the embedding (1, dim) of noise differs from the saved one. Default: None, it does not differ."""
         return None
 
     def weights(self) -> set[str]:
-        """Names of the weights that a checkpoint of the family holds."""
+        """Return the names of the weights that a checkpoint of the family must hold."""
         return set(self.model.state_dict())
 
     @classmethod
     def renamed(cls, stored: set[str]) -> set[str]:
-        """Names of weights in a checkpoint, as the family's model calls them today."""
+        """Map the weight names of an older checkpoint to the current ones. Default: unchanged."""
         return stored
 
     def save(self, folder: Path) -> None:
-        """Write config.json and model.safetensors, as the family's own `from_pretrained` reads them."""
+        """Write config.json and model.safetensors in the format of the family's own `from_pretrained`."""
         self.model.save_pretrained(folder, config=self.config())
 
     def config(self) -> dict[str, Any]:
-        """What config.json of the family's `from_pretrained` folder holds."""
+        """Return the content of config.json in the family's format."""
         return dict(self.model._hub_mixin_config)
 
     @classmethod
     def fresh(cls, config: Mapping[str, Any], options: StudentOptions) -> Student:
-        """Make one with random weights from a config in the family's keys."""
+        """Create a student with random weights from a config with the family's keys."""
         raise NotImplementedError
 
     @classmethod
     def sketch(cls, config: Mapping[str, Any], options: StudentOptions) -> object:
-        """Make the model of a checkpoint's config.json, its weights anything, for `checkpoints.sketched`."""
+        """Build the model that config.json describes, with arbitrary weights, for `checkpoints.sketched`."""
         raise NotImplementedError
 
     @classmethod
     def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
-        """Load one by the family's `from_pretrained`."""
+        """Load a checkpoint with the family's `from_pretrained`."""
         raise NotImplementedError
 
 
 def noise_window(channels: int, length: int) -> NDArray[np.float32]:
-    """Return the noise (C, T) that a student is tried on when it is loaded."""
+    """Return the noise window (C, T) that is embedded to check a loaded student."""
     return np.random.default_rng(0).standard_normal((channels, length)).astype(np.float32)
 
 
 def fetch(name: str, file: str, revision: str | None) -> Path:
-    """A file of a checkpoint: in the folder, or from the hub's cache."""
+    """Return the path of a checkpoint file: in the folder, or in the cache of the hub.
+
+    Raises:
+        ModelError: if the folder has no such file, or the hub no such model.
+    """
     folder = Path(name)
     if folder.is_dir():
         if not (folder / file).is_file():
@@ -154,36 +165,36 @@ def fetch(name: str, file: str, revision: str | None) -> Path:
 
     try:
         return Path(hf_hub_download(name, file, revision=revision))
-    except (OSError, ValueError) as error:  # no network, no such model, no such file, not even an id
+    except (OSError, ValueError) as error:  # no network, no such model or file, or an invalid id
         raise ModelError(
-            f"student {name!r} is neither a folder nor to be had from the hub: {first_line(error)}"
+            f"student {name!r} is neither a folder nor a model on the hub: {first_line(error)}"
         ) from error
 
 
 def check_keys(family: str, config: Mapping[str, Any], known: set[str]) -> None:
-    """Refuse a key that the family does not know."""
+    """Raise `ModelError` if the config has an unknown key."""
     if unknown := sorted(set(config) - known):
         raise ModelError(
-            f"architecture_config of a {family} student has the unknown key {unknown[0]!r}; known are "
+            f"architecture_config of a {family} student has the unknown key {unknown[0]!r}; expected one of "
             f"{', '.join(sorted(known))}"
         )
 
 
 def keywords(function: Callable[..., Any]) -> dict[str, Any]:
-    """Parameters of a function or class, and their defaults."""
+    """Return the parameters of a function or class with their defaults."""
     return {name: parameter.default for name, parameter in inspect.signature(function).parameters.items()}
 
 
 def refuse_padding(mask: Tensor | None, family: str) -> None:
-    """Refuse a mask that masks something: for families whose windows are stretched, never padded."""
+    """Raise `ModelError` if a mask has zeros. For families whose windows are stretched and not padded."""
     if mask is not None and not bool(mask.all()):
         raise ModelError(
-            f"{family} cannot mask padding: give it windows as they are, `collate` stretches them"
+            f"{family} cannot mask padding: pass windows without padding, `collate` stretches them"
         )
 
 
 def stretch(windows: Tensor, length: int) -> Tensor:
-    """Linear interpolation of (B, C, T) to `length` samples."""
+    """Interpolate windows (B, C, T) linearly to `length` samples."""
     if windows.shape[-1] == length:
         return windows
     return F.interpolate(windows, size=length, mode="linear", align_corners=False)
@@ -192,9 +203,10 @@ def stretch(windows: Tensor, length: int) -> Tensor:
 def pad_left(
     windows: Sequence[NDArray[np.float32]], min_length: int = 512
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Left-pad windows (C, T_i) with zeros to the longest, at least `min_length`.
+    """Left-pad windows (C, T_i) with zeros to the longest, at least to `min_length` samples.
 
-    Returns float32 (B, C, L) and the mask (B, L): 1 where there is a sample.
+    Returns:
+        The batch (B, C, L) and its mask (B, L), both float32; the mask is 1 at samples and 0 at padding.
     """
     length = max(min_length, *(window.shape[1] for window in windows))
     batch = np.zeros((len(windows), windows[0].shape[0], length), dtype=np.float32)
@@ -207,7 +219,7 @@ def pad_left(
 
 @contextlib.contextmanager
 def quiet() -> Iterator[None]:
-    """Without the families' prints, and their warning that a head we do not use is untrained."""
+    """Suppress prints of the families' packages, and their warning about an untrained head that is not used."""
     with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Only reconstruction head")
         yield

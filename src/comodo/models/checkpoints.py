@@ -1,4 +1,4 @@
-"""Checks of checkpoints, which anybody may have written or a broken training may have left."""
+"""Checks of checkpoints, which may come from an untrusted source or a failed training run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from comodo.text import first_line
 T = TypeVar("T", dict[str, Any], list[Any])
 
 MOST_JSON: Final = 4 << 20
-"""Bytes of a JSON file; configs with a thousand class names have 0.1 MB."""
+"""Maximum size of a JSON file, bytes; a config with a thousand class names has 0.1 MB."""
 DEEPEST: Final = 16
 DEPTHS: Final = {
     "num_layers",
@@ -38,26 +38,32 @@ DEPTHS: Final = {
 MOST_LAYERS: Final = 1024
 NUMBER: Final = re.compile(r"(?<=\.)\d+(?=\.)")
 SPARE: Final = 1 << 24
-"""Numbers that a model may hold beyond its weights: positions, masks."""
+"""Numbers that a model may hold in addition to its weights: positions, masks."""
 SHARE: Final = 4
-"""A model that is made whole and used in part has no more than so many times the weights."""
+"""Maximum ratio of a model's weights to those in its checkpoint, for models of which only a part is used."""
 
 
 def read_json(path: Path, kind: type[T], largest: float = math.inf) -> T:
-    """Read a small JSON file whose outermost value is a `kind`, and its numbers finite and at most `largest`.
+    """Read a small JSON file.
+
+    Args:
+        path: the file.
+        kind: type of the outermost value, `dict` or `list`.
+        largest: maximum absolute value of its numbers, which must be finite.
 
     Raises:
-        ModelError: for any other file.
+        ModelError: if the file is too large, not JSON, of another type, or nested too deeply, or a number is not
+            finite or above `largest`.
     """
     try:
         if (size := path.stat().st_size) > MOST_JSON:
-            raise ModelError(f"{path} has {size} bytes, too much for a config")
+            raise ModelError(f"{path} has {size} bytes, too many for a config")
         value = strict_json(read_bytes(path))
         wrong = _first_wrong(value, largest)
     except (ValueError, RecursionError) as error:
         if isinstance(error, ModelError):
             raise
-        raise ModelError(f"{path} is no JSON: {first_line(error)}") from error
+        raise ModelError(f"{path} is not valid JSON: {first_line(error)}") from error
     if not isinstance(value, kind):
         raise ModelError(f"{path} holds a {type(value).__name__}, not a {kind.__name__}")
     if wrong is not None:
@@ -66,7 +72,7 @@ def read_json(path: Path, kind: type[T], largest: float = math.inf) -> T:
 
 
 def _first_wrong(value: Any, largest: float) -> str | None:
-    """What no config holds: numbers without end or above `largest`, lists in lists in lists …."""
+    """Describe the first number that is not finite or above `largest`, or too deep nesting; None if valid."""
     level = [value]
     for _ in range(DEEPEST):
         for part in level:
@@ -84,10 +90,14 @@ def _first_wrong(value: Any, largest: float) -> str | None:
 
 
 def check_depths(config: Any, whose: str) -> None:
-    """Refuse numbers of layers that are none, or that no model has: packages make as many, or none at all, in silence.
+    """Check the numbers of layers in a config, because the families' packages accept any without an error.
+
+    Args:
+        config: content of config.json. Keys such as `num_layers` and `transf_depth` are checked at any level.
+        whose: the model, for the message.
 
     Raises:
-        ModelError: for a key such as `num_layers` or `transf_depth`, at any level of a config of `read_json`.
+        ModelError: if such a value is not an integer from 1 to 1024.
     """
     for key, value in config.items():
         if isinstance(value, dict):
@@ -95,16 +105,19 @@ def check_depths(config: Any, whose: str) -> None:
         elif (
             key in DEPTHS and value is not None and (type(value) is not int or not 1 <= value <= MOST_LAYERS)
         ):
-            raise ModelError(f"{whose}: config.json: {key}: {str(value)[:40]!r} is no number of layers")
+            raise ModelError(
+                f"{whose}: config.json: {key}: {str(value)[:40]!r} is not a number of layers, 1 to {MOST_LAYERS}"
+            )
 
 
 def check_unused(unused: Iterable[str], used: Iterable[str], whose: str, every: bool = False) -> None:
-    """Refuse a model that leaves out layers that the checkpoint has.
+    """Raise `ModelError` if the model omits layers that the checkpoint has.
 
     Args:
-        unused, used: names of the checkpoint's weights that the model does not have, and of the model's.
-        whose: to name.
-        every: refuse any weight that is not used; else only those that are named as the model's but for a number.
+        unused: names of weights that only the checkpoint has.
+        used: names of the model's weights.
+        whose: the model, for the message.
+        every: reject any unused weight. Otherwise only one whose name differs from a used name in a number.
     """
     kinds = {NUMBER.sub("#", name) for name in used}
     for name in sorted(unused):
@@ -113,36 +126,38 @@ def check_unused(unused: Iterable[str], used: Iterable[str], whose: str, every: 
 
 
 def stored_weights(path: Path, whose: str) -> dict[str, tuple[str, tuple[int, ...]]]:
-    """Kinds and shapes of the weights in a safetensors file by their names; raises `ModelError`."""
+    """Return dtype and shape of each weight in a safetensors file; raise `ModelError` if it is invalid."""
     try:
         with safe_open(path, "pt") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 it is no dict
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 it is not a dict
             return {name: (part.get_dtype(), tuple(part.get_shape())) for name, part in slices.items()}
     except (SafetensorError, OSError) as error:
-        raise ModelError(f"{whose}: {path.name} is broken ({first_line(error)})") from error
+        raise ModelError(
+            f"{whose}: {path.name} is not a valid safetensors file: {first_line(error)}"
+        ) from error
 
 
 def check_kinds(weights: Iterable[tuple[str, Tensor]], stored: dict[str, str], whose: str) -> None:
-    """Refuse weights that are stored as another kind of number than the model has; torch would convert them."""
+    """Raise `ModelError` if a stored dtype is not of the model's kind (float, integer), as torch would convert it."""
     for name, values in weights:
         kind = stored.get(name)
         real = kind is not None and kind.startswith(("F", "BF"))
         if kind is not None and (values.is_complex() or values.is_floating_point() != real):
             raise ModelError(
-                f"{whose}: the weight {name!r} is stored as {kind}, but the model's is {values.dtype}"
+                f"{whose}: the weight {name!r} is stored as {kind}, but the model has {values.dtype}"
             )
 
 
 @contextmanager
 def sketched(weights: int, whose: str) -> Iterator[None]:
-    """Within, models are made without memory for their weights, to see whether these can be in the checkpoint.
+    """Build models on the meta device within this context, to check their size before memory is allocated.
 
     Args:
-        weights: numbers that the checkpoint holds.
-        whose: to name.
+        weights: number of values in the checkpoint.
+        whose: the model, for the message.
 
     Raises:
-        ModelError: as soon as a model has many more of them.
+        ModelError: as soon as a model has far more weights than its checkpoint.
     """
     seen: dict[int, Tensor] = {}
     held = 0
@@ -150,11 +165,11 @@ def sketched(weights: int, whose: str) -> Iterator[None]:
     def add(_: nn.Module, name: str, values: Tensor | None) -> None:
         nonlocal held
         if values is not None and id(values) not in seen:
-            seen[id(values)] = values  # kept, so that no other gets its id
+            seen[id(values)] = values  # a reference, so that the id is not reused
             held += values.numel()
             if held > SHARE * weights + SPARE or len(seen) > SHARE * weights + SPARE:
                 raise ModelError(
-                    f"{whose}: config.json asks for far more weights than the {weights} in the checkpoint"
+                    f"{whose}: config.json requires far more weights than the {weights} in the checkpoint"
                 )
 
     hooks = [
@@ -173,20 +188,20 @@ def sketched(weights: int, whose: str) -> Iterator[None]:
 
 
 def check_finite(weights: Iterable[tuple[str, Tensor]], whose: str) -> None:
-    """Refuse weights that are not finite, in one pass that takes no memory; raises `ModelError`.
+    """Raise `ModelError` if a weight is not finite. Takes one pass and no additional memory.
 
     Args:
-        weights: names and values, say the items of a state dict; buffers count.
-        whose: the folder or file to name.
+        weights: names and values of weights and buffers, such as the items of a state dict.
+        whose: the folder or file, for the message.
     """
     for name, values in weights:
         if values.is_floating_point() and values.numel() and not _all_finite(values):
             raise ModelError(
-                f"{whose}: the weight {name!r} holds values that are not finite: take another checkpoint, or train "
+                f"{whose}: the weight {name!r} holds values that are not finite: use another checkpoint, or train "
                 "again"
             )
 
 
 def _all_finite(values: Tensor) -> bool:
-    """NaN goes through the extrema, infinity is one of them."""
+    """Return whether all values are finite, from their extrema, which are NaN if any value is."""
     return bool(torch.isfinite(torch.stack(torch.aminmax(values.detach()))).all())

@@ -17,13 +17,13 @@ from comodo.models.base import Student, StudentOptions, check_keys, keywords, pa
 class ChronosBoltStudent(Student):
     """Chronos-Bolt (Ansari et al. 2024): each channel standardised separately, patches of 16 samples, a T5 encoder.
 
-    A channel's embedding is the mean of the encoder's output over the patches that hold samples, without the [REG]
-    token. Of windows longer than the model's `context_length` the last samples count, as in the package. The decoder
-    takes no part, but stays in place, so that a saved student is a whole Chronos-Bolt.
+    The embedding of a channel is the mean of the encoder output over patches that hold samples, without the [REG]
+    token. Windows longer than `context_length` are cut to their last samples, as in the package. The decoder is not
+    used, but it is kept: a saved student is a complete Chronos-Bolt.
     """
 
     family = "chronos-bolt"
-    # The sizes of amazon/chronos-bolt-tiny
+    # Sizes of amazon/chronos-bolt-tiny
     _DEFAULTS: ClassVar = {
         "d_model": 256,
         "d_ff": 1024,
@@ -42,7 +42,7 @@ class ChronosBoltStudent(Student):
     }
 
     def embed(self, windows: Tensor, mask: Tensor | None) -> Tensor:
-        """Embed windows (B, C, T); padding becomes NaN, which the package treats as missing."""
+        """Embed windows (B, C, T). Padding is replaced by NaN, which the package treats as missing."""
         if mask is not None:
             windows = windows.masked_fill(mask[:, None] == 0, torch.nan)
         tokens, _, _, holds_samples = self.model.encode(windows.flatten(0, 1))
@@ -52,12 +52,12 @@ class ChronosBoltStudent(Student):
         return self.join((tokens * weights).sum(dim=1) / weights.sum(dim=1))
 
     def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
-        """Pad on the left to the longest window; the mask is none if nothing was."""
+        """Left-pad windows to the longest one; the mask is None if nothing is padded."""
         batch, mask = (torch.from_numpy(array) for array in pad_left(self.checked(windows), min_length=1))
         return batch, None if bool(mask.all()) else mask
 
     def weights(self) -> set[str]:
-        """Names of the weights that a checkpoint holds: tied ones once."""
+        """Return the names of the weights that a checkpoint must hold; tied weights are stored once."""
         return super().weights() - set(self.model.all_tied_weights_keys)
 
     def save(self, folder: Path) -> None:
@@ -66,7 +66,7 @@ class ChronosBoltStudent(Student):
 
     @classmethod
     def fresh(cls, config: Mapping[str, Any], options: StudentOptions) -> Student:
-        """Make one with random weights from the arguments of `T5Config`, and `chronos_config`."""
+        """Create a student with random weights from the arguments of `T5Config` and from `chronos_config`."""
         from chronos.chronos_bolt import ChronosBoltConfig, ChronosBoltModelForForecasting
         from transformers import T5Config
 
@@ -79,7 +79,7 @@ class ChronosBoltStudent(Student):
 
     @classmethod
     def sketch(cls, config: Mapping[str, Any], options: StudentOptions) -> object:
-        """Make the model of a config.json."""
+        """Build the model that config.json describes."""
         from chronos.chronos_bolt import ChronosBoltModelForForecasting
         from transformers import T5Config
 
@@ -87,7 +87,7 @@ class ChronosBoltStudent(Student):
 
     @classmethod
     def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
-        """Load one by `ChronosBoltModelForForecasting.from_pretrained`, as float32."""
+        """Load a checkpoint with `ChronosBoltModelForForecasting.from_pretrained`, as float32."""
         from chronos.chronos_bolt import ChronosBoltModelForForecasting
 
         model = ChronosBoltModelForForecasting.from_pretrained(

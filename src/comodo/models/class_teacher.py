@@ -1,4 +1,4 @@
-"""Teachers of the user's own classes, by class path."""
+"""Teachers of user-defined classes, named by class path."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ from comodo.models.teachers import Teacher
 
 
 class ClassTeacher(Teacher):
-    """A teacher of the user's own class: an object with `n_frames`, `dim` and `encode(pixels) → (B, dim)`.
+    """Teacher of a user-defined class: an object with `n_frames`, `dim` and `encode(pixels) → (B, dim)`.
 
-    Pixels are (B, n_frames, 3, S, S), float32 in [0, 1], with S the size of the extracted clips. An object may also
-    have `image_size`, another S, and `mean` and `std`, three numbers each, by which pixels are normalised.
+    Pixels are (B, n_frames, 3, S, S), float32 in [0, 1]. S is the size of the extracted clips, unless the object has
+    an `image_size`. With optional attributes `mean` and `std`, three numbers each, pixels are normalised.
     """
 
     def __init__(
         self, class_path: str, kwargs: Mapping[str, Any], device: str, precision: str = "float32"
     ) -> None:
-        """Make the object; raises `ClassPathError` where it is no teacher."""
+        """Create the object; raise `ClassPathError` if it is not a teacher."""
         model = make_object(class_path, kwargs)
         counts = {}
         for name in ("n_frames", "dim"):
             if (count := count_of(value := getattr(model, name, None))) is None:
                 raise ClassPathError(
-                    f"class {class_path}: {name} of a teacher is {str(value)[:40]}, not a number from 1"
+                    f"class {class_path}: {name} of a teacher is {str(value)[:40]}, not a positive integer"
                 )
             counts[name] = count
         if not callable(getattr(model, "encode", None)):
-            raise ClassPathError(f"class {class_path}: a teacher has a method encode(pixels)")
+            raise ClassPathError(f"class {class_path}: a teacher must have a method encode(pixels)")
         self.n_frames, self.dim = counts["n_frames"], counts["dim"]
         size = getattr(model, "image_size", None)
         self.image_size = count_of(size)
         if size is not None and self.image_size is None:
             raise ClassPathError(
-                f"class {class_path}: image_size of a teacher is {str(size)[:40]}, not a number from 1"
+                f"class {class_path}: image_size of a teacher is {str(size)[:40]}, not a positive integer"
             )
         self.device, self.precision = torch.device(device), precision
         mean = _of_colours(class_path, "mean", getattr(model, "mean", (0.0, 0.0, 0.0)))
         std = _of_colours(class_path, "std", getattr(model, "std", (1.0, 1.0, 1.0)))
         if not all(std):
-            raise ClassPathError(f"class {class_path}: std of a teacher is {std}, which cannot divide")
+            raise ClassPathError(f"class {class_path}: std of a teacher is {std}; it must not contain 0")
         self._mean = torch.tensor(mean, dtype=torch.float32, device=self.device)
         self._std = torch.tensor(std, dtype=torch.float32, device=self.device)
         side = self.image_size
@@ -72,8 +72,8 @@ class ClassTeacher(Teacher):
         """Embed normalised clips (B, T, 3, S, S) → (B, dim), float32.
 
         Raises:
-            ModelError: for clips of another number of frames or colours.
-            ClassPathError: where the object returns another shape.
+            ModelError: if the clips have a wrong number of frames or colours.
+            ClassPathError: if the object returns a wrong shape.
         """
         self._check_shape(pixels)
         with torch.inference_mode(), autocast(self.device, self.precision):
@@ -83,7 +83,7 @@ class ClassTeacher(Teacher):
 
 
 def _of_colours(path: str, name: str, values: Any) -> list[float]:
-    """Three numbers, one per colour, as floats."""
+    """Return three numbers, one per colour, as floats."""
     try:
         found = [float(value) for value in values]
     except (TypeError, ValueError):

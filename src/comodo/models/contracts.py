@@ -1,4 +1,4 @@
-"""Checks of students and teachers of users' classes."""
+"""Checks of user-defined students and teachers."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from comodo.errors import ClassPathError
 
 
 def count_of(value: object) -> int | None:
-    """Return a number from 1 as int; None for anything else."""
+    """Return a positive integer as int, and None for anything else."""
     try:
         number = None if isinstance(value, (bool, Tensor)) else operator.index(value)  # type: ignore[arg-type]
     except TypeError:
@@ -20,13 +20,16 @@ def count_of(value: object) -> int | None:
 
 
 def checked_output(output: object, shape: tuple[int, int], whose: str, any_float: bool = False) -> Tensor:
-    """Return what a user's model returned. Raises `ClassPathError` for no floats of that shape.
+    """Check and return the output of a user-defined model.
 
     Args:
-        output: to check.
-        shape: that it should have.
-        whose: to name.
-        any_float: allow float64 and half precision where no autocast is on as well.
+        output: the output.
+        shape: its required shape.
+        whose: the model, for the message.
+        any_float: accept any floating-point dtype. Otherwise only float32 and, under autocast, its dtype.
+
+    Raises:
+        ClassPathError: if the output is not a floating-point tensor of this shape.
     """
     if not isinstance(output, Tensor) or output.shape != shape:
         found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__

@@ -1,4 +1,4 @@
-"""The saved student: its weights, the heads it was trained with, and the classes of its classifier."""
+"""Saved students: their weights, the heads they were trained with, and the classes of their classifier."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from comodo.storage.artefacts import SUMS, file_digest, read_whole, write_sums
 from comodo.storage.files import atomic
 
 HEADS: Final = {"student": "student_projection", "teacher": "teacher_projection", "classifier": "classifier"}
-"""What a student may be trained with, and the name of its weights: projections to one width; classes."""
+"""Heads by role, with the names of their weights files: two projections to a common width, and a classifier."""
 CLASSES: Final = "classes.json"
 
 
@@ -37,14 +37,14 @@ class Distilled:
 def save_distilled(
     folder: Path, student: Student, heads: Mapping[str, nn.Module], classes: Sequence[str], **about: str
 ) -> None:
-    """Write a student and the heads it was trained with, as one folder; a head without weights leaves no file.
+    """Write a student and the heads it was trained with to one folder. A head without weights has no file.
 
     Args:
-        folder: receives what `load_distilled` and `load_student` read.
+        folder: output folder, for `load_distilled` and `load_student`.
         student: the trained student.
-        heads: by their roles (`HEADS`).
-        classes: of the classifier; empty without one.
-        about: goes into comodo.json: `objective`, its name in the config, and `trained_by`, a digest of the settings.
+        heads: heads by role (`HEADS`).
+        classes: classes of the classifier; empty without a classifier.
+        about: entries of comodo.json: `objective`, its name in the config, and `trained_by`, a digest of the settings.
     """
     with atomic(folder) as partial:
         save_student(student.cpu(), partial, **about)
@@ -58,17 +58,17 @@ def save_distilled(
 
 
 def load_distilled(folder: Path, device: str) -> Distilled:
-    """Load what `save_distilled` wrote, all in eval mode on `device`.
+    """Load the folder of `save_distilled`: student and heads in eval mode on `device`.
 
     Raises:
-        ModelError: for heads and classes that do not fit the student, or each other.
-        DamageError: for files that are not those that were written.
+        ModelError: if heads, classes and student do not fit each other.
+        DamageError: if a file does not match its checksum.
     """
     return read_whole(folder, lambda: _load(folder, device))
 
 
 def _load(folder: Path, device: str) -> Distilled:
-    student = load_student(folder)  # first, for it checks all files
+    student = load_student(folder)  # first: it checks all files
     heads: dict[str, nn.Module] = {"teacher": nn.Identity()}
     widths: dict[str, tuple[int, int]] = {}
     for name, file in HEADS.items():
@@ -77,16 +77,18 @@ def _load(folder: Path, device: str) -> Distilled:
             heads[name] = head.to(device).eval()
             if name != "teacher" and widths[name][0] != student.dim:
                 raise ModelError(
-                    f"{path}: it takes {widths[name][0]} numbers, but the student gives {student.dim}"
+                    f"{path}: the input width is {widths[name][0]}, but the student's embeddings have {student.dim} "
+                    "dimensions"
                 )
     if {"student", "teacher"} <= widths.keys() and widths["student"][1] != widths["teacher"][1]:
         raise ModelError(
-            f"{folder}: its projections are {widths['student'][1]} and {widths['teacher'][1]} wide"
+            f"{folder}: the output widths of its projections differ: {widths['student'][1]} (student) and "
+            f"{widths['teacher'][1]} (teacher)"
         )
     classes = _load_classes(folder / CLASSES)
     if "classifier" in widths and len(classes) != widths["classifier"][1]:
         raise ModelError(
-            f"{folder / CLASSES} has {len(classes)} classes, the classifier {widths['classifier'][1]}"
+            f"{folder / CLASSES} has {len(classes)} classes, but the classifier has {widths['classifier'][1]}"
         )
     return Distilled(student.to(device).eval(), heads, classes)
 
@@ -96,21 +98,21 @@ def _load_classes(path: Path) -> list[str]:
         return []
     classes = read_json(path, list)
     if any(not isinstance(name, str) for name in classes) or len(set(classes)) < len(classes):
-        raise ModelError(f"{path} is no list of different names")
+        raise ModelError(f"{path} is not a list of distinct names")
     return classes
 
 
 def _load_head(path: Path) -> tuple[nn.Module, tuple[int, int]]:
-    """A head, and the widths of its input and output."""
+    """Return a head, and the widths of its input and output."""
     stored = stored_weights(path, str(path.parent))
     shapes = {name: shape for name, (_, shape) in stored.items()}
     layers = ("",) if "weight" in shapes else ("0.", "3.")
     if any(len(shapes.get(f"{layer}weight", ())) != 2 for layer in layers):
         raise ModelError(
-            f"{path} is no head: it has the weights {', '.join(sorted(shapes))[:80] or 'of nothing'}"
+            f"{path} is not a head: its weights are {', '.join(sorted(shapes))[:80] or 'missing'}"
         )
     (width, taken), (given, _) = (shapes[f"{layer}weight"] for layer in (layers[0], layers[-1]))
-    with torch.device("meta"):  # the file's values take its place
+    with torch.device("meta"):  # values are assigned from the file
         head = nn.Linear(taken, width) if len(layers) == 1 else ProjectionHead(taken, width, given)
     check_kinds(head.state_dict().items(), {name: kind for name, (kind, _) in stored.items()}, str(path))
     weights: dict[str, Tensor] = load_file(path)
@@ -118,7 +120,7 @@ def _load_head(path: Path) -> tuple[nn.Module, tuple[int, int]]:
     try:
         head.load_state_dict({name: _as_made(values) for name, values in weights.items()}, assign=True)
     except RuntimeError as error:
-        raise ModelError(f"{path} is no head: {' '.join(str(error).split())[:200]}") from error
+        raise ModelError(f"{path} is not a head: {' '.join(str(error).split())[:200]}") from error
     return head.requires_grad_(), (taken, given)
 
 
@@ -127,26 +129,29 @@ def _as_made(values: Tensor) -> Tensor:
 
 
 def saved_about(folder: Path, key: str) -> str | None:
-    """Return what a saved student says about itself: `objective`, `trained_by`; None for one of the first version.
+    """Return an entry of a saved student's comodo.json: `objective` or `trained_by`.
+
+    Returns:
+        The entry; None if it is missing, as in students of comodo 0.1.
 
     Raises:
-        ModelError: when it is no text.
+        ModelError: if the entry is not a string.
     """
     about = read_json(folder / OWN_FILE, dict).get(key)
     if about is not None and not isinstance(about, str):
-        raise ModelError(f"{folder / OWN_FILE}: {key} is {about!r}, not a text")
+        raise ModelError(f"{folder / OWN_FILE}: {key} is {about!r}, not a string")
     return about
 
 
 def student_digest(folder: Path) -> str:
-    """Return a digest of the files of a saved student, by its list of checksums."""
+    """Return a digest of a saved student: that of its list of checksums."""
     return file_digest(folder / SUMS)[:16]
 
 
 def has_linear_head(folder: Path) -> bool:
-    """Return whether a saved student was trained with a linear projection alone: no MLP, none of the teacher.
+    """Return whether a saved student was trained with a linear projection and without a teacher projection.
 
-    The baselines InfoNCE and L2 are; COMODO only with `student_head: linear` and `projection: none`.
+    True for the baselines InfoNCE and L2. True for COMODO only with `student_head: linear` and `projection: none`.
     """
     student, teacher = (folder / f"{HEADS[role]}.safetensors" for role in ("student", "teacher"))
     if not student.is_file() or teacher.is_file():

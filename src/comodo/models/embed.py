@@ -1,4 +1,4 @@
-"""Embeddings of IMU windows by a student; every one is finite."""
+"""Embed IMU windows with a student, and check that every embedding is finite."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ def embed(
     device: str | None = None,
     batch_size: int = 256,
 ) -> NDArray[np.float32]:
-    """Return the features of IMU windows by a student.
+    """Return the features of IMU windows.
 
     Args:
-        student: what `load_student` returns; it is left in eval mode.
-        windows: (n, C, T), or a sequence of n windows (C, T_i); accel in m/s², gyro in rad/s, at the sampling rate of
-            the student's training. What `cut_windows` returns fits.
-        device: a torch device to move the student to; None: where it is.
+        student: a student, for example from `load_student`. It is set to eval mode.
+        windows: (n, C, T), or a sequence of n windows (C, T_i), for example from `cut_windows`. Acceleration in m/s²,
+            angular rate in rad/s, at the sampling rate of the student's training data.
+        device: torch device to move the student to; None leaves it on its device.
         batch_size: windows per forward pass.
 
     Returns:
-        Features (n, dim), float32, in the windows' order.
+        Features (n, dim), float32, in the order of the windows.
 
     Raises:
-        ModelError: for windows of another number of channels, or features that are not finite.
+        ModelError: if the number of channels is wrong, or a feature is not finite.
 
     Example:
         >>> features = embed(student, cut_windows(signal, seconds=5))
@@ -57,10 +57,10 @@ def embed_batches(
     device: str,
     batch_size: int = 256,
 ) -> Iterator[Tensor]:
-    """Pooled embeddings (B, D) of windows, batch by batch, in their order; the student stays in eval mode.
+    """Yield the pooled embeddings (B, D) of windows, batch by batch and in order. Sets the student to eval mode.
 
     Raises:
-        ModelError: when an embedding is not finite; it names the window.
+        ModelError: if an embedding is not finite. The message names the window.
     """
     student.eval()
     for start in tqdm(
@@ -75,13 +75,13 @@ def embed_batches(
             if first_not_finite(batch[wrong : wrong + 1]) is not None:
                 raise ModelError(f"the IMU of {window} is not finite: no student can embed it")
             raise ModelError(
-                f"the {student.family} student's embedding of {window} is not finite: take another student, or "
+                f"the {student.family} student's embedding of {window} is not finite: use another student, or "
                 "train it again"
             )
         yield features
 
 
 def first_not_finite(rows: Tensor) -> int | None:
-    """Number of the first row (of the first dimension) that holds a value that is not finite."""
+    """Return the index of the first row with a value that is not finite, or None."""
     finite = rows.flatten(1).isfinite().all(dim=1)
     return None if bool(finite.all()) else int(finite.int().argmin())

@@ -1,4 +1,4 @@
-"""The projection heads that follow teacher and student during distillation."""
+"""Projection heads of teacher and student for distillation."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class ProjectionHead(nn.Sequential):
     """Linear → BatchNorm → GELU → Linear, from (B, in_dim) to (B, out_dim)."""
 
     def __init__(self, in_dim: int, hidden: int, out_dim: int) -> None:
-        """Make a head with fresh weights from the global generator; `new_head` takes a seed."""
+        """Create a head with random weights from the global generator; see `new_head` for a seeded one."""
         super().__init__(
             nn.Linear(in_dim, hidden), nn.BatchNorm1d(hidden), nn.GELU(), nn.Linear(hidden, out_dim)
         )
 
 
 def new_head(in_dim: int, hidden: int, out_dim: int, *, seed: int, name: str) -> ProjectionHead:
-    """Return a head whose weights depend on seed, name and sizes only; names: `teacher`, `student`."""
+    """Return a head whose weights depend on seed, name and sizes only. `name` is `teacher` or `student`."""
     with seeded(named_seed(seed, f"{name} projection")):
         return ProjectionHead(in_dim, hidden, out_dim)
 
@@ -40,12 +40,12 @@ def principal_components(embeddings: Any, rows: NDArray[np.int64], dim: int) -> 
     """Return the linear map of pooled teacher embeddings onto their first `dim` principal components.
 
     Args:
-        embeddings: (N, D) array-like that is read in slices, say a dataset of an open store.
-        rows: (n,) the ascending rows to fit, the train clips.
-        dim: at most D.
+        embeddings: (N, D) array-like, read in slices; for example a dataset of an open store.
+        rows: (n,) rows to fit, those of the train clips, in ascending order.
+        dim: number of components, at most D.
 
     Raises:
-        ValueError: when there are fewer dimensions than components.
+        ModelError: if `dim` is greater than D.
     """
     width = embeddings.shape[1]
     if dim > width:
@@ -70,10 +70,12 @@ def principal_components(embeddings: Any, rows: NDArray[np.int64], dim: int) -> 
 
 @torch.no_grad()
 def project_teacher(embeddings: Tensor, head: nn.Module, rows: int = 4096) -> Tensor:
-    """Project pooled teacher embeddings (N, D) to unit length (N, d), as targets.
+    """Project pooled teacher embeddings (N, D) to targets (N, d) of unit length.
 
-    The head is random, never trained, and in eval mode: it makes the widths of teacher and student meet. `rows` are
-    projected at once, which bounds the memory.
+    Args:
+        embeddings: (N, D).
+        head: projection to the width d that teacher and student share. It is not trained, and is set to eval mode.
+        rows: rows per forward pass, which limits the memory.
     """
     head.eval()
     return torch.cat([F.normalize(head(part), dim=1) for part in embeddings.split(rows)])

@@ -1,4 +1,4 @@
-"""Mantis, both versions, as students."""
+"""Mantis as a student, versions 1 and 2."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ TOKENS = ("cls_token", "mean_token", "combined")
 
 
 class MantisStudent(Student):
-    """Mantis (Feofanov et al. 2025): windows stretched to its length, the class token of each channel."""
+    """Mantis (Feofanov et al. 2025): class token of each channel, for windows stretched to the model's length."""
 
     family = "mantis"
-    fast: ClassVar[bool] = True  # `class_token` computes the same with less work
+    fast: ClassVar[bool] = True  # use `class_token`: the same result with fewer operations
 
     @property
     def length(self) -> int:
-        """Samples that the model takes."""
+        """Number of samples of the model's input."""
         return int(self.model.seq_len)
 
     def embed(self, windows: Tensor, mask: Tensor | None) -> Tensor:
-        """Embed windows (B, C, T) of any length T; there is no mask, since windows are stretched and never padded.
+        """Embed windows (B, C, T) of any length T. Windows are stretched and not padded, so `mask` has no zeros.
 
-        All channels go through the encoder as one batch of B·C.
+        The encoder receives all channels as one batch of B·C series.
         """
         refuse_padding(mask, "Mantis")
         stretched = stretch(windows, self.length)
         return self.join(self.encode(stretched.flatten(0, 1)))
 
     def encode(self, series: Tensor) -> Tensor:
-        """Embed series (N, length), one channel of a window each, as `model(series[:, None])` does."""
+        """Embed series (N, length), each one channel of a window. Equivalent to `model(series[:, None])`."""
         model = self.model
         tokens = patch_tokens(model.tokgen_unit, series)
         embeddings: Tensor
@@ -66,7 +66,7 @@ class MantisStudent(Student):
 
     @classmethod
     def renamed(cls, stored: set[str]) -> set[str]:
-        """Checkpoints of mantis-tsfm before 1.1 call the transformer `vit_unit`."""
+        """Rename `vit_unit`, the transformer in checkpoints of mantis-tsfm before 1.1."""
         return {name.replace("vit_unit.", "transf_unit.") for name in stored}
 
     @classmethod
@@ -78,35 +78,35 @@ class MantisStudent(Student):
 
     @classmethod
     def fresh(cls, config: Mapping[str, Any], options: StudentOptions) -> Student:
-        """Make one with random weights from the arguments of the model."""
+        """Create a student with random weights from the arguments of the model."""
         network = cls.network()
         defaults = keywords(network)
         check_keys(cls.family, config, set(defaults) - {"device"})
         whole = {**defaults, **config}
         if whole["output_token"] not in TOKENS:
-            raise ModelError(f"output_token of a {cls.family} student is one of {', '.join(TOKENS)}")
+            raise ModelError(f"output_token of a {cls.family} student must be one of {', '.join(TOKENS)}")
         if not -1 <= whole["return_transf_layer"] < whole["transf_depth"]:
             raise ModelError(
-                f"return_transf_layer of a {cls.family} student of {whole['transf_depth']} layers is -1 (the last) "
-                f"to {whole['transf_depth'] - 1}"
+                f"return_transf_layer of a {cls.family} student of {whole['transf_depth']} layers must be from -1 "
+                f"(the last) to {whole['transf_depth'] - 1}"
             )
         model = network(**config, device="cpu")
         return cls(model, model.hidden_dim, options)
 
     @classmethod
     def sketch(cls, config: Mapping[str, Any], options: StudentOptions) -> object:
-        """Make the model of a config.json."""
+        """Build the model that config.json describes."""
         network = cls.network()
         own = {key: value for key, value in config.items() if key in keywords(network)}
         model = network(**{**own, "device": "meta"})
         layer, depth = model.return_transf_layer, len(model.transf_unit.transformer.layers)
         if type(layer) is not int or not -1 <= layer < depth:
-            raise ModelError(f"config.json: return_transf_layer: {layer!r} is none of {depth} layers, nor -1")
+            raise ModelError(f"config.json: return_transf_layer: {layer!r} is not from -1 to {depth} - 1")
         return model
 
     @classmethod
     def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
-        """Load one by the `from_pretrained` of a model, which gives the loaded one some settings of its own."""
+        """Load a checkpoint with `from_pretrained` of a model instance, which provides some of the settings."""
         network = cls.network()
         stored = read_json(fetch(folder, "config.json", revision), dict)
         config = {key: value for key, value in stored.items() if key in keywords(network)}
@@ -116,15 +116,15 @@ class MantisStudent(Student):
 
 
 class MantisV2Student(MantisStudent):
-    """Mantis, version 2 (mantis-tsfm 1.1): as version 1, windows of 512 samples.
+    """Mantis, version 2 (mantis-tsfm 1.1): like version 1, with windows of 512 samples.
 
-    Its authors advise for frozen features the third layer and both kinds of token: `return_transf_layer: 2`,
-    `output_token: combined`; that embedding is twice as wide.
+    For frozen features, its authors recommend the third layer and both kinds of token: `return_transf_layer: 2` and
+    `output_token: combined`. That embedding is twice as wide.
     """
 
     family = "mantis-v2"
     fast = False
-    length = 512  # what it was pretrained on; the config does not say
+    length = 512  # length of the pretraining windows; not in the config
 
     @classmethod
     def network(cls) -> Any:
@@ -135,7 +135,7 @@ class MantisV2Student(MantisStudent):
 
     @classmethod
     def fresh(cls, config: Mapping[str, Any], options: StudentOptions) -> Student:
-        """Make one with random weights from the arguments of the model."""
+        """Create a student with random weights from the arguments of the model."""
         student = super().fresh(config, options)
         if cls.length % student.model.num_patches:
             raise ModelError(

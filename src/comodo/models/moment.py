@@ -15,12 +15,12 @@ from comodo.models.base import Student, StudentOptions, pad_left
 
 
 class MomentStudent(Student):
-    """MOMENT (Goswami et al. 2024): patches of 8 samples, a T5 encoder per channel, the mean over all patches."""
+    """MOMENT (Goswami et al. 2024): patches of 8 samples, a T5 encoder per channel, mean over all patches."""
 
     family = "moment"
     MIN_LENGTH = 512
-    # Embedder and encoder learn. Tasks differ in the head alone, and `embed` passes it by: the head that came with the
-    # weights stays in place (no `.init()`), so that a saved student is a whole MOMENT.
+    # Embedder and encoder are trained. Tasks differ only in the head, which `embed` does not use. The pretrained head
+    # is kept (no `.init()`), so that a saved student is a complete MOMENT.
     _UNFROZEN: ClassVar = {"freeze_embedder": False, "freeze_encoder": False}
     _DEFAULTS: ClassVar = {
         "model_name": "MOMENT",
@@ -33,24 +33,24 @@ class MomentStudent(Student):
     }
 
     def embed(self, windows: Tensor, mask: Tensor | None) -> Tensor:
-        """Embed windows (B, C, T); padding takes no part in attention, but its patches do in the mean, as published."""
+        """Embed windows (B, C, T). Padding is masked in attention but included in the mean, as published."""
         patches = self.model.embed(x_enc=windows, input_mask=mask, reduction="none").embeddings
         channels = patches.mean(dim=2)  # (B, C, patches, D) → (B, C, D)
-        # The published concatenation has the channels of one feature side by side.
+        # The published concatenation keeps the channels of one feature adjacent.
         return channels.mean(dim=1) if self.reduction == "mean" else channels.transpose(1, 2).flatten(1)
 
     def collate(self, windows: Sequence[NDArray[np.float32]]) -> tuple[Tensor, Tensor | None]:
-        """Pad on the left with zeros to the longest window, at least 512 samples; the mask is none if nothing was."""
+        """Left-pad windows with zeros to the longest one, at least to 512 samples; the mask is None without padding."""
         batch, mask = (torch.from_numpy(array) for array in pad_left(self.checked(windows), self.MIN_LENGTH))
         return batch, None if bool(mask.all()) else mask
 
     def config(self) -> dict[str, Any]:
-        """What config.json holds, without what belongs to this session only."""
+        """Return the content of config.json, without the model arguments of this process."""
         return {**super().config(), "model_kwargs": {}}
 
     @classmethod
     def fresh(cls, config: Mapping[str, Any], options: StudentOptions) -> Student:
-        """Make one with random weights; `config` needs `t5_config`."""
+        """Create a student with random weights; `config` must have `t5_config`."""
         from momentfm import MOMENTPipeline
 
         if "d_model" not in config.get("t5_config", {}):
@@ -64,14 +64,14 @@ class MomentStudent(Student):
 
     @classmethod
     def sketch(cls, config: Mapping[str, Any], options: StudentOptions) -> object:
-        """Make the model of a config.json."""
+        """Build the model that config.json describes."""
         from momentfm import MOMENTPipeline
 
         return MOMENTPipeline(dict(config), model_kwargs=dict(cls._UNFROZEN))
 
     @classmethod
     def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
-        """Load one by `MOMENTPipeline.from_pretrained`."""
+        """Load a checkpoint with `MOMENTPipeline.from_pretrained`."""
         from momentfm import MOMENTPipeline
 
         kwargs = {**cls._UNFROZEN, "enable_gradient_checkpointing": options.gradient_checkpointing}

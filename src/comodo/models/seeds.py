@@ -1,4 +1,4 @@
-"""Seeds: where fresh weights come from."""
+"""Seeds of random weights."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ import torch
 
 
 def named_seed(seed: int, name: str) -> int:
-    """A seed for one named use of randomness, so that a new use never shifts an old one."""
+    """Derive the seed of one named use of randomness, so that a new use does not change the others."""
     return int.from_bytes(hashlib.sha256(f"{seed}/{name}".encode()).digest()[:8], "big") >> 1
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """Weights made within are drawn from `seed`; the global generator is left as it was."""
+    """Seed torch's CPU generator within this context, and restore its state afterwards."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)
         yield
@@ -26,7 +26,7 @@ def seeded(seed: int) -> Iterator[None]:
 
 @contextmanager
 def all_seeded(seed: int) -> Iterator[None]:
-    """As `seeded`, for a user's code, which may draw from the global generators of `random` and NumPy as well."""
+    """Like `seeded`, and also for the global generators of `random` and NumPy, which user code may use."""
     python, numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002

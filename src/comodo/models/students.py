@@ -1,6 +1,6 @@
-"""Students: IMU encoders from the time-series world, by hub id, by local folder, or with fresh weights.
+"""Students: IMU encoders from a hub id, a local folder, or with random weights.
 
-A new family is a class that maps windows (B, C, T) and a mask to (B, dim), and a line in `FAMILIES`.
+To add a family, write a class that maps windows (B, C, T) and a mask to (B, dim), and add it to `FAMILIES`.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ from comodo.text import first_line
 __all__ = ["FAMILIES", "Student", "load_student", "new_student", "save_student"]
 
 WEIGHTS = "model.safetensors"
-OWN_FILE = "comodo.json"  # what `save_student` adds to the family's own files
-LARGEST = 1 << 20  # number in a student's config
-LONGEST = 1 << 16  # samples that a window is stretched to
+OWN_FILE = "comodo.json"  # the file that `save_student` adds to the family's own files
+LARGEST = 1 << 20  # maximum number in a student's config
+LONGEST = 1 << 16  # maximum length that a window is stretched to, samples
 MOST_CHANNELS = 1024
 
 FAMILIES: dict[str, type[Student]] = {
@@ -60,9 +60,9 @@ FAMILIES: dict[str, type[Student]] = {
         MiniRocketStudent,
     )
 }
-"""Known families by the name that a config calls them."""
+"""Student families by their name in the config."""
 SAVED_FAMILIES: dict[str, type[Student]] = {**FAMILIES, ClassStudent.family: ClassStudent}
-"""What a saved student may be of."""
+"""Families of saved students."""
 
 
 def load_student(
@@ -72,20 +72,20 @@ def load_student(
     gradient_checkpointing: bool = False,
     channels: int = 6,
 ) -> Student:
-    """Load a student by its family's `from_pretrained`; all of it is trainable, and it is in eval mode.
+    """Load a student with its family's `from_pretrained`, in eval mode and with all weights trainable.
 
     Args:
-        id_or_folder: a hub id, a folder in the family's format, or what `save_student` wrote.
-        reduction: `concat` or `mean`, where channels are embedded one by one; a saved student keeps its own.
+        id_or_folder: a hub id, a folder in the family's format, or a folder of `save_student`.
+        reduction: `concat` or `mean`, for families that embed each channel separately. Ignored for a saved student.
         revision: pinned revision of a hub id.
-        gradient_checkpointing: MOMENT: less memory, slower.
-        channels: of the windows to embed, C; a saved student keeps its own.
+        gradient_checkpointing: recompute activations in the backward pass (MOMENT only): less memory, but slower.
+        channels: C, of the windows to embed. Ignored for a saved student.
 
     Raises:
-        ClassPathError: when it is of a class that is not installed.
-        ModelError: when there is no such model, its family is unknown, its config odd, or weights are missing; when a
-            folder of comodo's lacks its `SHA256SUMS`.
-        DamageError: when the folder's files are not those that its `SHA256SUMS` lists.
+        ClassPathError: if the student is of a class that is not installed.
+        ModelError: if the model does not exist, its family is unknown, its config is invalid, or weights are missing.
+            Also if a folder of `save_student` lacks its `SHA256SUMS`.
+        DamageError: if the files of the folder do not match its `SHA256SUMS`.
     """
     options = StudentOptions(reduction, channels, gradient_checkpointing)
     return read_whole(Path(id_or_folder), lambda: _load(str(id_or_folder), revision, options))
@@ -96,8 +96,8 @@ def _load(name: str, revision: str | None, options: StudentOptions) -> Student:
     check_sums(folder)
     if (folder / OWN_FILE).is_file() and not (folder / SUMS).is_file():
         raise ModelError(
-            f"student {name!r} has {OWN_FILE} but no {SUMS}, so nothing tells whether it was changed: copy the whole "
-            f"folder again; if it is as it was trained (save_student of comodo 0.1 wrote no {SUMS}), list it: "
+            f"student {name!r} has {OWN_FILE} but no {SUMS}, so its files cannot be verified: copy the complete "
+            f"folder again. comodo 0.1 wrote no {SUMS}; if the student is from it and unchanged, run "
             f"cd {name} && sha256sum * > {SUMS}"
         )
     whose = f"student {name!r}"
@@ -105,12 +105,12 @@ def _load(name: str, revision: str | None, options: StudentOptions) -> Student:
     config = read_json(file, dict)
     family = _family_of(config)
     if family is None:
-        raise ModelError(f"{whose}: config.json is of no known family; known are {', '.join(FAMILIES)}")
-    if family != ClassStudent.family:  # whose arguments may be anything
+        raise ModelError(f"{whose}: config.json is of no known family; expected one of {', '.join(FAMILIES)}")
+    if family != ClassStudent.family:  # its arguments may have any value
         read_json(file, dict, LARGEST)
         if _number(config.get("seq_len")) > LONGEST:
             raise ModelError(
-                f"{whose}: config.json: seq_len is {config['seq_len']}, but at most {LONGEST} samples go"
+                f"{whose}: config.json: seq_len is {config['seq_len']}, but must be at most {LONGEST}"
             )
         check_depths(config, whose)
     saved = folder / OWN_FILE
@@ -124,11 +124,11 @@ def _load(name: str, revision: str | None, options: StudentOptions) -> Student:
             student = SAVED_FAMILIES[family].pretrained(name, revision, options)
     except (ModelError, ClassPathError) as error:
         raise error if whose in str(error) else type(error)(f"{whose}: {error}") from error
-    except Exception as error:  # the packages of the families raise anything for a config that is not theirs
+    except Exception as error:  # the families' packages raise any exception for an invalid config
         raise ModelError(
-            f"{whose}: config.json and {WEIGHTS} make no {family} model: {first_line(error)}"
+            f"{whose}: no {family} model could be loaded from config.json and {WEIGHTS}: {first_line(error)}"
         ) from error
-    # The families' `from_pretrained` leaves random what a checkpoint lacks: no student starts so unnoticed.
+    # `from_pretrained` of the families leaves missing weights random, so they are checked here.
     kinds = {new: kind for old, (kind, _) in weights.items() for new in SAVED_FAMILIES[family].renamed({old})}
     if missing := sorted(student.weights() - kinds.keys()):
         raise ModelError(f"{whose}: {WEIGHTS} lacks {len(missing)} weights, first {missing[0]!r}")
@@ -142,37 +142,37 @@ def _load(name: str, revision: str | None, options: StudentOptions) -> Student:
 
 
 def _saved_options(file: Path, family: str, gradient_checkpointing: bool) -> StudentOptions:
-    """What `save_student` wrote about a student; raises `ModelError`."""
+    """Return the options of a saved student; raise `ModelError` if they are invalid."""
     own = read_json(file, dict)
-    reduction, channels = own.get("reduction"), own.get("channels", 6)  # the first version knew six only
+    reduction, channels = own.get("reduction"), own.get("channels", 6)  # comodo 0.1 supported 6 channels only
     if own.get("family", family) != family:
         raise ModelError(f"{file}: family is {own['family']!r}, but config.json is of {family}")
     if reduction not in REDUCTIONS:
-        raise ModelError(f"{file}: reduction is {reduction!r}; known are {', '.join(REDUCTIONS)}")
+        raise ModelError(f"{file}: reduction is {reduction!r}; expected one of {', '.join(REDUCTIONS)}")
     if type(channels) is not int or not 1 <= channels <= MOST_CHANNELS:
-        raise ModelError(f"{file}: channels is {channels!r}, not a number from 1 to {MOST_CHANNELS}")
+        raise ModelError(f"{file}: channels is {channels!r}, not an integer from 1 to {MOST_CHANNELS}")
     return StudentOptions(reduction, channels, gradient_checkpointing)
 
 
 @torch.inference_mode()
 def _try(student: Student, whose: str) -> None:
-    """Embed one window of noise: what of a config does not fit shows here, not in the middle of a run."""
+    """Embed one window of noise, so that an invalid config fails at load time and not during a run."""
     if student.fitted and not len(student.model.biases):  # saved before it was fitted
         return
     if (
         isinstance(student, ClassStudent) and student.probe is None
-    ):  # it embeds windows of a length that is unknown
+    ):  # the window length that it supports is unknown
         return
     try:
         embedding = student(*student.collate([noise_window(student.channels, student.tried_length)]))
     except Exception as error:
         raise ModelError(
-            f"{whose}: this {student.family} model embeds no window: {first_line(error)}"
+            f"{whose}: this {student.family} model cannot embed a window: {first_line(error)}"
         ) from error
     if embedding.shape != (1, student.dim) or not bool(embedding.isfinite().all()):
         raise ModelError(
-            f"{whose}: this {student.family} model embeds a window of noise as {tuple(embedding.shape)}, or not as "
-            f"finite numbers; it should be (1, {student.dim})"
+            f"{whose}: this {student.family} model embeds a window of noise with the shape {tuple(embedding.shape)} "
+            f"or with values that are not finite; expected the shape (1, {student.dim}) and finite values"
         )
     if (fault := student.differs(embedding)) is not None:
         raise ModelError(f"{whose}: {fault}")
@@ -186,27 +186,32 @@ def new_student(
     gradient_checkpointing: bool = False,
     channels: int = 6,
 ) -> Student:
-    """Make a student with fresh weights, which depend on the arguments only; it is in eval mode.
+    """Create a student in eval mode with random weights that depend on the arguments only.
 
     Args:
         architecture: one of `FAMILIES`.
-        config: the family's own config; what is left out has the family's default.
-        seed: of the weights; the global generator stays as it is.
-        reduction: `concat` or `mean`, where channels are embedded one by one.
-        gradient_checkpointing: MOMENT: less memory, slower.
-        channels: of the windows to embed, C.
+        config: config with the family's keys; missing keys have the family's defaults.
+        seed: seed of the weights. The state of the global generator does not change.
+        reduction: `concat` or `mean`, for families that embed each channel separately.
+        gradient_checkpointing: recompute activations in the backward pass (MOMENT only): less memory, but slower.
+        channels: C, of the windows to embed.
+
+    Raises:
+        ModelError: if the architecture is unknown or its config is invalid.
     """
     if architecture not in FAMILIES:
-        raise ModelError(f"student architecture {architecture!r} is unknown; known are {', '.join(FAMILIES)}")
+        raise ModelError(
+            f"student architecture {architecture!r} is unknown; expected one of {', '.join(FAMILIES)}"
+        )
     with seeded(named_seed(seed, f"{architecture} student")), quiet():
         options = StudentOptions(reduction, channels, gradient_checkpointing)
         return FAMILIES[architecture].fresh(config, options).eval()
 
 
 def save_student(student: Student, folder: str | Path, **about: str) -> None:
-    """Write a folder that `load_student` reads, and the family's own `from_pretrained` as well.
+    """Write a folder that `load_student` and the family's own `from_pretrained` can read.
 
-    `about` goes into its comodo.json, beside family, reduction and channels.
+    Its comodo.json has family, reduction, channels and the entries of `about`.
     """
     with atomic(folder) as partial:
         student.save(partial)
@@ -225,7 +230,7 @@ def _number(value: object) -> float:
 
 
 def _family_of(config: Mapping[str, Any]) -> str | None:
-    """The family that wrote a config.json, by the keys it has; the baselines name theirs."""
+    """Return the family of a config.json, from `family` (baselines) or from its keys; None if unknown."""
     if isinstance(named := config.get("family"), str) and named in SAVED_FAMILIES:
         return named
     if config.get("model_name") == "MOMENT" or "t5_config" in config:

@@ -1,7 +1,7 @@
-"""Families of teachers: how a clip becomes one embedding.
+"""Teacher families: how a clip is embedded.
 
-A video model is of one of the `FAMILIES`; a new one is one entry: its class, and how a clip becomes one embedding.
-Any other model that takes images embeds each frame separately, and the embedding is the mean over the frames.
+Each supported video model has an entry in `FAMILIES` with its class and its pooling. To add one, add an entry. Any
+other model for images embeds each frame separately, and the clip embedding is the mean over the frames.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _images(model: Any, pixels: Tensor) -> Tensor:
 
 
 def _siglip2(model: Any, pixels: Tensor) -> Tensor:
-    """SigLIP 2 of any resolution ("naflex") wants the patches themselves, (y, x, channel) inside each."""
+    """Embed with SigLIP 2 "naflex", for any resolution. Its input is patches in the order (y, x, channel)."""
     side = model.config.patch_size
     # (B·T, 3, rows, y, columns, x)
     grid = pixels.flatten(0, 1).unflatten(3, (-1, side)).unflatten(2, (-1, side))
@@ -45,7 +45,7 @@ def _siglip2(model: Any, pixels: Tensor) -> Tensor:
 
 
 def _frame_mean(model: Any, pixels: Tensor, output: Any) -> Tensor:
-    """Mean over frames of the model's pooled output, else of its class token, else of the mean over tokens."""
+    """Average over frames the pooled output, else the class token, else the mean over tokens."""
     pooled = output.get("pooler_output")
     if pooled is None:
         tokens = output.last_hidden_state
@@ -59,14 +59,14 @@ def _frame_mean(model: Any, pixels: Tensor, output: Any) -> Tensor:
 
 
 class Family(NamedTuple):
-    """A kind of model.
+    """Kind of teacher model.
 
     Attributes:
-        model: its class in `transformers`.
+        model: name of its class in `transformers`.
         embed: (model, pixels (B, T, 3, S, S)) → embeddings (B, D).
-        frames: key of its config that says T; None: each frame is embedded separately, so T is free.
-        step: key of its config that other T must be multiples of; None: T is fixed.
-        size: key of its config that says S; None: the preprocessor file says it.
+        frames: config key of T. None: each frame is embedded separately, and T is arbitrary.
+        step: config key of the number that T must be a multiple of. None: T is fixed.
+        size: config key of S. None: S is in the preprocessor file.
     """
 
     model: str
@@ -82,7 +82,7 @@ FAMILIES = {
     "vjepa2": Family("VJEPA2Model", _vjepa2, "frames_per_clip", "tubelet_size", "crop_size"),
     "siglip2_vision_model": Family("Siglip2VisionModel", _siglip2),
 }
-"""Known families by the `model_type` of their config; VideoMAE and TimeSformer pool as published."""
+"""Video model families by the `model_type` of their config. VideoMAE and TimeSformer are pooled as published."""
 
 
 IMAGE_MODEL = Family("AutoModel", _images)

@@ -27,20 +27,20 @@ from comodo.storage.artefacts import check_sums, read_whole
 from comodo.text import first_line
 
 MOST_FRAMES = 1024
-IMAGE_FRAMES = 8  # frames per clip of an image model, by default
+IMAGE_FRAMES = 8  # default frames per clip of an image model
 
 
 class Teacher:
-    """A frozen model that turns the frames of a clip into one embedding.
+    """Frozen model that embeds the frames of a clip.
 
     Attributes:
-        n_frames: frames per clip, T.
+        n_frames: T, frames per clip.
         dim: width of an embedding.
-        image_size: side of the square frames, pixels; None (of a user's own class): any.
-        device: where the model lies and computes.
-        precision: of matrix products, "float32" or "bfloat16"; embeddings are float32.
-        identity: what made the embeddings (model, revision or digest of the weights, preprocessing): plain values,
-            for the attributes of a store.
+        image_size: side of the square frames, pixels. None: any size (user-defined classes).
+        device: torch device of the model.
+        precision: precision of matrix products, "float32" or "bfloat16". Embeddings are always float32.
+        identity: provenance of the embeddings: model, revision or digest of the weights, and preprocessing. Its plain
+            values become attributes of a store.
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class Teacher:
         device: str,
         precision: str = "float32",
     ) -> None:
-        """Wrap a `transformers` model; `load_teacher` makes one from an id or a folder."""
+        """Wrap a `transformers` model; use `load_teacher` for a hub id or a folder."""
         self.n_frames = n_frames
         self.image_size: int | None = preprocessing["image_size"]
         self.device = torch.device(device)
@@ -69,11 +69,11 @@ class Teacher:
         self.dim: int = model.config.hidden_size if family.frames else self._try_one_frame(side)
 
     def normalise(self, frames: NDArray[np.uint8] | Tensor) -> Tensor:
-        """Turn frames (B, T, H, W, 3), uint8, into pixels (B, T, 3, S, S), float32, on the teacher's device.
+        """Convert frames (B, T, H, W, 3), uint8, to pixels (B, T, 3, S, S), float32, on the teacher's device.
 
-        Scaled to [0, 1], then by the checkpoint's mean and standard deviation; frames of another size than the
-        model's are resized afterwards (bilinear, antialiased), as published. Extracted clips are the square centre
-        of their video already, so nothing more is cropped.
+        Values are scaled to [0, 1], then standardised by the checkpoint's mean and standard deviation. If needed,
+        frames are then resized to the model's size (bilinear, antialiased), as published. They are not cropped,
+        because extracted clips are already the square centre of their video.
         """
         on_device = send(torch.as_tensor(frames), self.device)
         pixels = ((on_device / 255 - self._mean) / self._std).movedim(-1, 2)
@@ -84,29 +84,29 @@ class Teacher:
         return pixels.contiguous()
 
     def encode(self, pixels: Tensor) -> Tensor:
-        """Embed normalised clips (B, T, 3, H, W) → (B, dim), of any length.
+        """Embed normalised clips (B, T, 3, H, W) → (B, dim), not scaled to unit length.
 
         Raises:
-            ValueError: when a clip has another number of frames than the teacher takes.
+            ModelError: if the number of frames is not `n_frames`.
         """
         self._check_shape(pixels)
         with torch.inference_mode(), autocast(self.device, self.precision):
             pooled = self._embed(self._model, pixels.to(self.device))
-        return pooled.float().clone()  # an ordinary tensor, which autograd may see
+        return pooled.float().clone()  # not an inference tensor, so usable with autograd
 
     def _check_shape(self, pixels: Tensor) -> None:
         if pixels.ndim != 5 or pixels.shape[1:3] != (self.n_frames, 3):
             raise ModelError(
-                f"pixels have the shape {tuple(pixels.shape)}; the teacher {self.identity['model']} takes "
+                f"pixels have the shape {tuple(pixels.shape)}; the teacher {self.identity['model']} requires "
                 f"(B, {self.n_frames}, 3, H, W)"
             )
 
     def compile(self) -> None:
-        """Let torch.compile write code for the model, at the first clips; embeddings differ by rounding."""
+        """Compile the model with torch.compile at the first batch; embeddings differ by rounding."""
         self._model.compile()
 
     def _try_one_frame(self, side: int) -> int:
-        """Width of an image model's embeddings, by embedding a black frame twice."""
+        """Return the width of an image model's embeddings, after embedding a black frame twice."""
         frame = torch.zeros(1, 1, 3, side, side, device=self.device)
         name, kind = self.identity["model"], self.identity["family"]
         try:
@@ -115,11 +115,11 @@ class Teacher:
         except (TypeError, ValueError, RuntimeError, AttributeError) as error:
             raise ModelError(
                 f"teacher {name!r}: a {kind!r} model does not embed frames of {side} pixels, the "
-                f"size that its preprocessor file says: {first_line(error)}"
+                f"size in its preprocessor file: {first_line(error)}"
             ) from error
-        if not torch.allclose(first, second, atol=1e-4, equal_nan=True):  # ViT-MAE hides patches by chance
+        if not torch.allclose(first, second, atol=1e-4, equal_nan=True):  # ViT-MAE masks random patches
             raise ModelError(
-                f"teacher {name!r}: a {kind!r} model embeds the same frame differently each time: take another"
+                f"teacher {name!r}: a {kind!r} model embeds the same frame differently each time: use another model"
             )
         return first.shape[1]
 
@@ -131,19 +131,20 @@ def load_teacher(
     n_frames: int | None = None,
     precision: str = "float32",
 ) -> Teacher:
-    """Load a frozen teacher by `from_pretrained`.
+    """Load a frozen teacher with `from_pretrained`.
 
     Args:
         id_or_folder: a hub id, or a folder with config.json, weights and preprocessor_config.json (or
-            video_preprocessor_config.json). Of a model of images and text, only the image tower is used.
+            video_preprocessor_config.json). Only the image tower of a model for images and text is used.
         revision: pinned revision of a hub id.
         device: a torch device.
-        n_frames: frames per clip; default the number that the video model was trained with, 8 for an image model.
-        precision: of its matrix products: "float32" or "bfloat16".
+        n_frames: frames per clip. Default: the number in the video model's config, or 8 for an image model.
+        precision: precision of matrix products, "float32" or "bfloat16".
 
     Raises:
-        ValueError: when there is no such model, it takes neither videos nor images, weights are missing, or it cannot
-            take `n_frames`; `DamageError`, when the folder lists other digests of its files (`SHA256SUMS`).
+        ModelError: if the model does not exist, is not for videos or images, lacks weights, or does not support
+            `n_frames`.
+        DamageError: if the files of the folder do not match its `SHA256SUMS`.
     """
     name = str(id_or_folder)
     return read_whole(Path(name), lambda: _load(name, revision, device, n_frames, precision))
@@ -157,25 +158,25 @@ def _load(name: str, revision: str | None, device: str, n_frames: int | None, pr
         check_depths(read_json(file, dict), f"teacher {name!r}")
     try:
         config = transformers.AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
-    except Exception as error:  # anything, for a config that is not its own
+    except Exception as error:  # `transformers` raises any exception for an invalid config
         raise ModelError(f"teacher {name!r}: no config could be read: {first_line(error)}") from error
     tower = getattr(config, "vision_config", None) or config
     if not isinstance(tower, transformers.PreTrainedConfig):
         raise ModelError(
-            f"teacher {name!r}: config.json: vision_config: {str(tower)[:40]!r} describes no model"
+            f"teacher {name!r}: config.json: vision_config: {str(tower)[:40]!r} does not describe a model"
         )
     family = _family_of(name, tower)
     taken = _n_frames(name, family, tower, n_frames)
     processor = read_preprocessor(name, revision)
     size = getattr(tower, family.size) if family.size else processed_size(name, processor)
     side = check_size(name, tower, size, taken)
-    # Attention is left to `transformers`: SDPA wherever the family has it.
+    # `transformers` selects the attention: SDPA if the family supports it.
     model_class = getattr(transformers, family.model)
     try:
         if Path(name).is_dir():
             with sketched(weights_bytes(Path(name)), f"teacher {name!r}"):
                 sketch = (model_class.from_config if family is IMAGE_MODEL else model_class)(tower)
-                if family.frames:  # of an image model a frame is tried later
+                if family.frames:  # image models are checked by `_try_one_frame`
                     family.embed(sketch.eval(), torch.zeros(1, taken, 3, side, side))
         model, info = model_class.from_pretrained(
             name,
@@ -187,11 +188,11 @@ def _load(name: str, revision: str | None, device: str, n_frames: int | None, pr
         )
     except ModelError:
         raise
-    except Exception as error:  # anything, for weights or a config that are not its own
+    except Exception as error:  # `transformers` raises any exception for invalid weights
         raise ModelError(f"teacher {name!r}: the weights cannot be loaded: {first_line(error)}") from error
-    missing = sorted(info["missing_keys"])  # `transformers` leaves them random and warns
+    missing = sorted(info["missing_keys"])  # `transformers` only warns, and leaves them random
     if missing and all(key.startswith("pooler.") for key in missing):
-        model.pooler = None  # a classifier's checkpoint has no pooler; its class token serves
+        model.pooler = None  # checkpoints of classifiers have no pooler; the class token is used
     elif missing:
         raise ModelError(f"teacher {name!r}: {len(missing)} weights are missing, first {missing[0]!r}")
     check_unused(info["unexpected_keys"], model.state_dict(), f"teacher {name!r}")
@@ -212,7 +213,7 @@ def _load(name: str, revision: str | None, device: str, n_frames: int | None, pr
 
 
 def _family_of(name: str, config: Any) -> Family:
-    """The family of a model; any that takes images is an image model."""
+    """Return the family of a model; any other model for images is an image model."""
     from transformers import MODEL_MAPPING
 
     if config.model_type in FAMILIES:
@@ -220,28 +221,28 @@ def _family_of(name: str, config: Any) -> Family:
     known = MODEL_MAPPING.get(type(config), None)
     if getattr(known, "main_input_name", "") != "pixel_values":
         raise ModelError(
-            f"teacher {name!r} is a {config.model_type!r} model; a teacher is a video model ("
+            f"teacher {name!r} is a {config.model_type!r} model; a teacher must be a video model ("
             f"{', '.join(sorted(key for key, family in FAMILIES.items() if family.frames))}) or an image model"
         )
     return IMAGE_MODEL
 
 
 def _n_frames(name: str, family: Family, config: Any, asked: int | None) -> int:
-    """Frames per clip: those asked for, where the model can take them."""
+    """Return the frames per clip: `asked`, or the default; raise `ModelError` if the model does not support it."""
     own: Any = getattr(config, family.frames) if family.frames else IMAGE_FRAMES
     step: Any = getattr(config, family.step) if family.step else 1
     if any(type(number) is not int or not 1 <= number <= MOST_FRAMES for number in (own, step)):
-        raise ModelError(f"teacher {name!r}: config.json: {own!r} and {step!r} are no numbers of frames")
+        raise ModelError(f"teacher {name!r}: config.json: {own!r} or {step!r} is not a number of frames")
     if asked is None or asked == own or not family.frames:
         return asked or own
     if family.step is None:
         raise ModelError(
-            f"teacher {name!r}: n_frames: this {config.model_type!r} model takes {own} frames, not {asked}: "
+            f"teacher {name!r}: n_frames: this {config.model_type!r} model requires {own} frames, not {asked}: "
             "leave n_frames out"
         )
     if asked % step:
         raise ModelError(
-            f"teacher {name!r}: n_frames: {asked} is no multiple of {step}, the frames that a {config.model_type!r} "
-            "model takes together"
+            f"teacher {name!r}: n_frames: {asked} is not a multiple of {step}, as a {config.model_type!r} model "
+            "requires"
         )
     return asked

@@ -1,6 +1,6 @@
-"""Objectives, one module each: the lesson of a student and its loss (distill.smk).
+"""Objectives, one module each: training data, heads and loss of a student (distill.smk).
 
-The settings of an objective lie in `comodo.config.objectives`, under the same name.
+The settings of each objective are in `comodo.config.objectives`, under the same name.
 """
 
 from typing import Any
@@ -33,11 +33,11 @@ OBJECTIVES: dict[str, Any] = {
     "supervised": Supervised,
     "none": Untrained,
 }
-"""Every objective by its name in the config."""
+"""Built-in objectives by their name in the config."""
 
 
 def objective_of(experiment: ExperimentSettings) -> Objective:
-    """Return the objective of an experiment, with its settings."""
+    """Create the objective of an experiment from its settings."""
     settings = experiment.of_objective
     if isinstance(settings, ClassSettings):
         return class_objective(experiment.class_path or "", experiment.class_kwargs, settings)

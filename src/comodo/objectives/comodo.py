@@ -22,7 +22,7 @@ class Comodo:
         self.settings = settings
 
     def lesson(self, inputs: Inputs) -> Lesson:
-        """Return the train pairs, the heads, and the loss with its queue, whose clips are withheld from epoch 0."""
+        """Return the train pairs, the heads, and the loss with its queue. Queue clips are withheld from epoch 0."""
         rows = train_rows(inputs, self.settings.clips_per_recording)
         lesson = paired_lesson(inputs, rows, projections(inputs, rows, self.settings))
         lesson.withheld = initial_queue_indices(len(rows), self.settings.queue_size)
@@ -38,10 +38,10 @@ class ComodoLoss(nn.Module):
 
         p_v = softmax(z_v·Q'ᵀ / τ_t),   log p_x = log_softmax(z_x·Q'ᵀ / τ_s),   loss = −Σ p_v·log p_x / B
 
-    Afterwards the batch is pushed: `Q = Q'[B:]`. The teacher gets no gradient.
+    Each call then pushes the batch to the queue: `Q = Q'[B:]`. There is no gradient for the teacher.
 
     Args:
-        queue: an `EmbeddingQueue`, or the unit embeddings (K, d) it starts with, oldest first.
+        queue: an `EmbeddingQueue`, or its initial unit embeddings (K, d), oldest first.
         teacher_temperature: τ_t.
         student_temperature: τ_s.
     """
@@ -52,7 +52,7 @@ class ComodoLoss(nn.Module):
         teacher_temperature: float = 0.1,
         student_temperature: float = 0.05,
     ) -> None:
-        """Start from a queue."""
+        """Create the loss with an initial queue."""
         super().__init__()
         self.memory = queue if isinstance(queue, EmbeddingQueue) else EmbeddingQueue(queue)
         self.teacher_temperature = teacher_temperature
@@ -60,15 +60,18 @@ class ComodoLoss(nn.Module):
 
     @property
     def queue(self) -> Tensor:
-        """The teacher embeddings (K, d) in the queue, oldest first; a copy."""
+        """Copy of the teacher embeddings (K, d) in the queue, oldest first."""
         return self.memory.ordered
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Return the loss of a batch and push its teacher embeddings.
+        """Return the loss of a batch, and push its teacher embeddings to the queue.
 
         Args:
-            student: (B, d) projected student embeddings of any length.
+            student: (B, d) projected student embeddings; they are scaled to unit length.
             teacher: (B, d) projected teacher embeddings of unit length.
+
+        Raises:
+            ValueError: if the shapes differ.
         """
         if student.shape != teacher.shape:
             raise ValueError(
@@ -87,10 +90,10 @@ class ComodoLoss(nn.Module):
 
 
 class _CrossEntropy(torch.autograd.Function):
-    """The loss with its closed-form gradient, `(p_x − p_v)·Q' / (B·τ_s)`, taken before the queue moves on.
+    """The loss with its closed-form gradient, `(p_x − p_v)·Q' / (B·τ_s)`, computed before the queue is updated.
 
-    Autograd would keep the queue for the backward pass, and the push overwrites it in place. The order of the keys
-    does not matter to a softmax, so the ring is used as it lies.
+    Autograd would need the queue in the backward pass, but the push overwrites it in place. Softmax does not depend on
+    the order of the keys, so the rows are used in ring order.
     """
 
     @staticmethod
@@ -120,7 +123,7 @@ class _CrossEntropy(torch.autograd.Function):
 
 
 def _scores(queries: Tensor, queue: Tensor, batch: Tensor) -> Tensor:
-    """Similarity (B, K + B) of queries to the queue and to the batch, without joining the two."""
+    """Return the similarity (B, K + B) of queries to queue and batch, without concatenating the two."""
     scores = queries.new_empty(len(queries), len(queue) + len(batch))
     torch.mm(queries, queue.T, out=scores[:, : len(queue)])
     torch.mm(queries, batch.T, out=scores[:, len(queue) :])

@@ -26,11 +26,11 @@ class Infonce:
 
 
 class InfoNCELoss(nn.Module):
-    """Cross entropy of cosine similarities within the batch, the pairs on the diagonal being right.
+    """Cross entropy of cosine similarities within the batch, where the positive pairs are on the diagonal.
 
     Args:
-        temperature: of the softmax.
-        symmetric: add the other direction (clip finds window); the sum, not the mean, as published.
+        temperature: temperature of the softmax.
+        symmetric: also contrast clips against windows. The two losses are summed, not averaged, as published.
     """
 
     def __init__(self, temperature: float = 0.1, symmetric: bool = False) -> None:
@@ -39,7 +39,7 @@ class InfoNCELoss(nn.Module):
         self.symmetric = symmetric
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Return the loss of student embeddings (B, d) and teacher embeddings (B, d), both of any length."""
+        """Return the loss of student (B, d) and teacher (B, d) embeddings; both are scaled to unit length."""
         scores = F.normalize(student, dim=1) @ F.normalize(teacher.detach(), dim=1).T / self.temperature
         own = torch.arange(len(scores), device=scores.device)
         loss = F.cross_entropy(scores, own)

@@ -1,4 +1,4 @@
-"""L2: the student's unit embedding approaches the teacher's."""
+"""L2: squared error between the unit embeddings of student and teacher."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class L2:
 
 
 class L2Loss(nn.Module):
-    """Mean squared error, over all entries, between unit student and unit teacher embeddings."""
+    """Mean squared error over all entries between student and teacher embeddings of unit length."""
 
     def forward(self, student: Tensor, teacher: Tensor) -> Tensor:
-        """Return the loss of student embeddings (B, d) and teacher embeddings (B, d), both of any length."""
+        """Return the loss of student (B, d) and teacher (B, d) embeddings; both are scaled to unit length."""
         return F.mse_loss(F.normalize(student, dim=1), F.normalize(teacher.detach(), dim=1))

@@ -1,4 +1,4 @@
-"""What an objective is: an object that makes a `Lesson` of the data of an experiment."""
+"""Interface of objectives: an `Objective` creates a `Lesson` from the data of an experiment."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from comodo.objectives.targets import Targets, TeacherTargets
 
 @dataclass(frozen=True)
 class Inputs:
-    """The data that an objective may use.
+    """Data that an objective may use.
 
     Attributes:
-        windows: of the dataset (`comodo.clips.tables`).
+        windows: table of the dataset's windows (`comodo.clips.tables`).
         dim: width of the student's embeddings.
-        seed: of fresh heads and drawn labels.
-        store: the open embedding store of the pairs; None without a teacher.
-        anchors: the teacher's anchors; None without a teacher.
+        seed: seed of new heads and of drawn labels.
+        store: open embedding store of the pairs; None without a teacher.
+        anchors: file of the teacher's anchors; None without a teacher.
     """
 
     windows: pd.DataFrame
@@ -38,25 +38,25 @@ class Inputs:
     anchors: Path | None = None
 
     def split(self, name: str, paired: bool = False) -> pd.DataFrame:
-        """Return the windows of a split, or its pairs alone."""
+        """Return the windows of a split; with `paired`, only its pairs."""
         chosen = pairs_of(self.windows) if paired else self.windows
         return chosen[chosen["split"] == name].reset_index(drop=True)
 
 
 @dataclass
 class Lesson:
-    """What a student learns and how it is validated.
+    """Training data, heads and loss of a student, and its validation data.
 
     Attributes:
-        targets: of the n train windows: a tensor (n, d) or (n,), or an object that reads them batch by batch.
-        heads: what turns embeddings into the output that the loss compares, by role (`comodo.models.distilled.HEADS`).
-        trained: role of the head that learns with the student; "" without one.
-        loss: (output of that head (B, d), targets (B, …)) → scalar; None: nothing is trained.
+        targets: targets of the n train windows: a tensor (n, d) or (n,), or an object that reads them batch by batch.
+        heads: heads by role (`comodo.models.distilled.HEADS`). They map embeddings to the input of the loss.
+        trained: role of the head that is trained with the student; "" without one.
+        loss: (output of the trained head (B, d), targets (B, …)) → scalar. None: nothing is trained.
         train: the n train windows, rows of the table of windows.
-        withheld: train windows that take no part in epoch 0: those whose embeddings fill the queue.
-        classes: of a classifier.
-        val: the windows to validate on, likewise.
-        rankings: how val is ranked, by the name in the history.
+        withheld: indices of train windows that are not used in epoch 0, because their embeddings are in the queue.
+        classes: classes of the classifier.
+        val: validation windows, rows of the table of windows.
+        rankings: rankings of the validation windows, by their name in the history.
     """
 
     targets: Targets = field(default_factory=lambda: torch.empty(0))
@@ -71,39 +71,42 @@ class Lesson:
 
     @property
     def head(self) -> nn.Module:
-        """The head that learns with the student."""
+        """The head that is trained with the student."""
         return self.heads[self.trained]
 
     def named(self, window: int) -> str:
-        """Name a train window in a message: its clip id, else its number."""
+        """Return the name of a train window for messages: its clip id, else its index."""
         return str(window) if self.train.empty else str(self.train["clip"].iloc[window])
 
 
 class Objective(Protocol):
-    """An objective: made from its settings (`comodo.config.objectives`), it makes a lesson of the data."""
+    """Objective, created from its settings (`comodo.config.objectives`)."""
 
     def lesson(self, inputs: Inputs) -> Lesson:
-        """Return what the student learns. Raises `ValueError` when settings and data do not fit."""
+        """Return the lesson for the data; raise `ValueError` if settings and data do not fit each other."""
         ...
 
 
 def train_rows(inputs: Inputs, clips_per_recording: int) -> Indices:
-    """Rows (n,) of the embedding store that are trained on: its train clips, or some of each recording."""
+    """Return the rows (n,) of the embedding store to train on: all train clips, or some of each recording."""
     pairs = pairs_of(inputs.windows)
     rows = np.flatnonzero(pairs["split"] == "train")
     return rows[draw_clips(pairs["recording"].iloc[rows].tolist(), clips_per_recording)]
 
 
 def paired_lesson(inputs: Inputs, rows: Indices, heads: dict[str, nn.Module]) -> Lesson:
-    """Return the part of a lesson that all objectives with a teacher share; the loss is the objective's own.
+    """Return a lesson of train pairs, without a loss; common to all objectives with a teacher.
 
     Args:
         inputs: the data, with a store and anchors.
-        rows: of `train_rows`.
-        heads: roles `student` and `teacher`; they bring both to one width.
+        rows: rows of `train_rows`.
+        heads: heads with the roles `student` and `teacher`, which project both to the same width.
+
+    Raises:
+        ValueError: if the store or the anchors are missing.
     """
     if inputs.store is None or inputs.anchors is None:
-        raise ValueError("an objective that learns from a teacher needs its embedding store and its anchors")
+        raise ValueError("an objective with a teacher needs its embedding store and its anchors")
     return Lesson(
         targets=TeacherTargets(inputs.store, rows, heads["teacher"]),
         heads=heads,

@@ -1,4 +1,4 @@
-"""No objective: the student as it is."""
+"""No objective: the student is not trained."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from comodo.objectives.projections import projections
 
 
 class Untrained:
-    """Nothing is trained; with a teacher, untrained heads measure the student's zero-shot accuracy."""
+    """No training. With a teacher, untrained heads allow the student's zero-shot accuracy to be measured."""
 
     def __init__(self, settings: UntrainedSettings) -> None:
         self.settings = settings

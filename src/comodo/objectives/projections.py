@@ -1,4 +1,4 @@
-"""Heads that bring student and teacher embeddings to one width."""
+"""Heads that project student and teacher embeddings to the same width."""
 
 from __future__ import annotations
 
@@ -12,22 +12,24 @@ from comodo.objectives.lesson import Inputs
 
 
 def linear_projection(inputs: Inputs) -> dict[str, nn.Module]:
-    """A linear map of the student to the teacher's width, as the published baselines have it."""
+    """Return a linear projection of the student to the teacher's width, as in the published baselines."""
     assert inputs.store is not None
     width = inputs.store["embedding"].shape[1]
     return {"student": linear_head(inputs.dim, width, seed=inputs.seed), "teacher": nn.Identity()}
 
 
 def projections(inputs: Inputs, rows: Indices, settings: ProjectionKeys) -> dict[str, nn.Module]:
-    """Heads as the settings say: the teacher's is never trained (random MLP, principal components, or none).
+    """Return the heads of teacher and student. The teacher's is a random MLP, principal components or none.
+
+    The teacher's head is never trained.
 
     Args:
         inputs: the data, with a store.
-        rows: (n,) of `train_rows`: principal components are fitted on these.
-        settings: projection, student_head, projection_hidden, projection_dim.
+        rows: (n,) of `train_rows`, to which principal components are fitted.
+        settings: projection, student_head, projection_hidden and projection_dim.
 
     Raises:
-        ValueError: when the teacher's embeddings have fewer dimensions than asked for.
+        ModelError: if `projection_dim` exceeds the width of the teacher's embeddings.
     """
     assert inputs.store is not None
     width = inputs.store["embedding"].shape[1]

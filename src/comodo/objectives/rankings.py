@@ -1,4 +1,4 @@
-"""How val is ranked while a student learns: scores of classes from the output of a head."""
+"""Rankings for validation during training: class scores from the output of a head."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from comodo.storage.artefacts import open_hdf5
 
 @dataclass
 class Ranking:
-    """How a head's output (N, d) becomes scores (N, C) of classes (C,)."""
+    """Function from the output (N, d) of a head to scores (N, C), and the classes (C,)."""
 
     score: Callable[[NDArray[np.float32]], NDArray[np.float32]]
     classes: NDArray[Any]
 
 
 def anchor_rankings(anchors: Path, teacher_head: nn.Module) -> dict[str, Ranking]:
-    """Return one ranking per anchor rule: similarity to the anchors, projected by the teacher's head."""
+    """Return one ranking per anchor rule: similarity to anchors that are projected by the teacher's head."""
     rankings = {}
     with open_hdf5(anchors) as file:
         for rule in ANCHOR_RULES:

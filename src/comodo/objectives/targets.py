@@ -1,4 +1,4 @@
-"""The targets of the train clips: projected teacher embeddings, read on demand."""
+"""Targets of the train clips: projected teacher embeddings, read on demand."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from comodo.models.heads import project_teacher
 
 
 class Targets(Protocol):
-    """The target of each train window: a tensor (n, d) or (n,), or an object that reads rows on demand."""
+    """Targets of the train windows: a tensor (n, d) or (n,), or an object that reads rows on demand."""
 
     def __len__(self) -> int:
         """Return the number of train clips."""
@@ -27,9 +27,9 @@ class TeacherTargets:
     """Projected teacher embeddings of unit length, read from the store and projected on demand.
 
     Args:
-        store: the open embedding store, (N, D).
-        rows: (n,) its rows that are train clips.
-        head: projects (B, D) to (B, d).
+        store: open embedding store, (N, D).
+        rows: (n,), rows of the train clips in the store.
+        head: projection of (B, D) to (B, d).
     """
 
     def __init__(self, store: h5py.File, rows: Indices, head: nn.Module) -> None:
@@ -39,6 +39,6 @@ class TeacherTargets:
         return len(self._rows)
 
     def __getitem__(self, clips: Tensor) -> Tensor:
-        """Targets (B, d) of train clips (B,)."""
+        """Return the targets (B, d) of train clips (B,)."""
         embeddings = read_embeddings(self._store, self._rows[clips.numpy()])
         return project_teacher(torch.from_numpy(embeddings), self._head)

@@ -1,6 +1,6 @@
-"""Contract checks for users' own classes: students, teachers, objectives and layouts.
+"""Contract checks for user-defined classes: students, teachers, objectives and layouts.
 
-Each check raises `AssertionError` with one line that names what does not hold. comodo's own classes pass them.
+Each check raises `AssertionError` with a message of one line at the first violation. Built-in classes pass the checks.
 
 >>> from comodo.testing import check_student
 >>> check_student("mylab.models:TinyGru", width=24)

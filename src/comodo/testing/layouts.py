@@ -1,4 +1,4 @@
-"""The contract of a layout."""
+"""Contract check of layouts."""
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ from comodo.text import first_line
 
 
 def check_layout(settings: DatasetSettings | Mapping[str, Any], *, per_split: int = 2) -> None:
-    """Check a layout on real files: what it lists and reads, and that it names every file that the IMU depends on.
+    """Check a layout on real files.
+
+    The check covers the recordings it lists, the IMU data it reads, and the files that these data depend on.
 
     Args:
-        settings: the dataset as in the config, say `{"class": "mylab.data:LabLayout", "root": "/data/lab"}`.
-        per_split: recordings of each split whose IMU is read.
+        settings: the dataset as in the config, such as `{"class": "mylab.data:LabLayout", "root": "/data/lab"}`.
+        per_split: number of recordings per split whose IMU is read.
 
     Raises:
-        AssertionError: it names what does not hold.
-        LayoutError: the recordings cannot be listed.
-        ImuError: the IMU of a recording cannot be read.
+        AssertionError: if the contract is violated.
+        LayoutError: if the recordings cannot be listed.
+        ImuError: if the IMU of a recording cannot be read.
 
     Example:
         >>> check_layout({"class": "mylab.data:LabLayout", "root": "/data/lab"})
@@ -42,7 +44,8 @@ def check_layout(settings: DatasetSettings | Mapping[str, Any], *, per_split: in
     read = sorted(opened & media)
     require(not read, f"recordings() opens {read[:1]}: it must list recordings without opening their media")
     require(
-        open_layout("checked", own).recordings() == recordings, "recordings() lists something else each time"
+        open_layout("checked", own).recordings() == recordings,
+        "recordings() lists different recordings each time",
     )
     for split in SPLITS:
         for recording in [r for r in recordings if r.split == split][:per_split]:
@@ -55,9 +58,9 @@ def check_layout(settings: DatasetSettings | Mapping[str, Any], *, per_split: in
         return
     except Exception as error:
         raise AssertionError(
-            f"read_imu of a missing file raises {type(error).__name__}, not an ImuError: {first_line(error)}"
+            f"read_imu of a missing file raises {type(error).__name__}, not ImuError: {first_line(error)}"
         ) from error
-    raise AssertionError("read_imu of a missing file raises no ImuError")
+    raise AssertionError("read_imu of a missing file does not raise ImuError")
 
 
 def _check_recording(layout: Layout, recording: Recording, root: Path) -> None:
@@ -66,7 +69,9 @@ def _check_recording(layout: Layout, recording: Recording, root: Path) -> None:
     files = (recording.video, recording.imu, *layout.clock_files(recording))
     named = {_absolute(path) for path in files if path is not None}
     unnamed = sorted(path for path in opened - named if path.is_relative_to(_absolute(root)))
-    require(not unnamed, f"read_imu opens {unnamed[:1]}, which neither the recording nor clock_files names")
+    require(
+        not unnamed, f"read_imu opens {unnamed[:1]}, which is neither in the recording nor in clock_files"
+    )
     for samples in components:
         _check_samples(recording, samples)
 
@@ -77,11 +82,11 @@ def _check_samples(recording: Recording, samples: ImuSamples) -> None:
         where = f"{recording.id}: {sensor}"
         require(
             np.shape(values) == (3, *np.shape(time)),
-            f"{where} is {np.shape(values)} at times {np.shape(time)}; it should be (3, N) at (N,)",
+            f"{where} has the shape {np.shape(values)} with times {np.shape(time)}; it should be (3, N) with (N,)",
         )
         require(
             values.dtype == time.dtype == np.float64,
-            f"{where} is {values.dtype} at {time.dtype} times, not float64",
+            f"{where} is {values.dtype} and its times are {time.dtype}; both should be float64",
         )
         require(bool(np.isfinite(values).any()), f"{where} has no finite sample")
 
@@ -98,12 +103,12 @@ def _audit(event: str, given: tuple[Any, ...]) -> None:
         _watched[-1].add(Path(given[0]).absolute())
 
 
-sys.addaudithook(_audit)  # it cannot be removed; it does nothing unless `_watched` holds a set
+sys.addaudithook(_audit)  # a hook cannot be removed; it does nothing while `_watched` is empty
 
 
 @contextmanager
 def opened_files() -> Iterator[set[Path]]:
-    """Collect the files that Python code opens within; libraries in other languages open theirs unseen."""
+    """Collect the files that Python code opens within this context, but not those of native libraries."""
     _watched.append(set())
     try:
         yield _watched[-1]

@@ -1,4 +1,4 @@
-"""The contract of an objective."""
+"""Contract check of objectives."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from comodo.objectives import Inputs, Lesson, objective_of
 from comodo.testing.requirements import attempt, class_path_of, require
 
 SPLIT_OF: Final = ["train"] * 12 + ["val"] * 4 + ["test"] * 4
-WIDTH: Final = 8  # of the teacher's embeddings
+WIDTH: Final = 8  # width of the teacher's embeddings
 SAMPLES: Final = 50
 SIZES: Final[dict[str, Any]] = {
     "queue_size": 4,
@@ -37,18 +37,18 @@ SIZES: Final[dict[str, Any]] = {
 
 
 def check_objective(objective: str | type[Any], *, teacher: bool = True, **kwargs: Any) -> None:
-    """Check an objective by training a small student on noise: losses, gradients, determinism, resuming, saving.
+    """Check an objective with a small student on noise: losses, gradients, determinism, resuming and saving.
 
     Args:
-        objective: class path or class of a loss, a `torch.nn.Module` (student (B, d), teacher (B, d)) → scalar, or of a
-            whole objective with `lesson`; or the name of an objective of comodo.
-        teacher: let a teacher take part.
+        objective: class path or class of a loss or of an objective with `lesson`, or the name of a built-in objective.
+            A loss is a `torch.nn.Module` that maps student (B, d) and teacher (B, d) embeddings to a scalar.
+        teacher: train with a teacher.
         **kwargs: arguments of the class.
 
     Raises:
-        AssertionError: it names what does not hold.
-        ClassPathError: no such class, or it cannot be made.
-        TrainingError: its loss is not finite, or not one number.
+        AssertionError: if the contract is violated.
+        ClassPathError: if the class does not exist or cannot be instantiated.
+        TrainingError: if the loss is not finite or not a scalar.
 
     Example:
         >>> check_objective("mylab.losses:Cosine")
@@ -81,24 +81,25 @@ def _check(
     student, lesson = start()
     if lesson.loss is not None:
         require(
-            lesson.trained in lesson.heads, f"trained is {lesson.trained!r}, which is no head of the lesson"
+            lesson.trained in lesson.heads,
+            f"trained is {lesson.trained!r}, which is not a head of the lesson",
         )
         require(
             len(lesson.targets) == len(lesson.train),
-            f"{len(lesson.targets)} targets of {len(lesson.train)} windows",
+            f"there are {len(lesson.targets)} targets for {len(lesson.train)} windows",
         )
         _check_gradient(*start())
         _train(settings, student, lesson)
         again, other = start()
         _train(settings, again, other)
-        require(_same(student, lesson, again, other), "two runs with one seed end differently")
+        require(_same(student, lesson, again, other), "two runs with the same seed give different results")
         resumed, third = start()
         _train(settings, resumed, third, folder / "state", stop_after=1)
         resumed, third = start()
         _train(settings, resumed, third, folder / "state")
         require(
             _same(student, lesson, resumed, third),
-            "a resumed run ends differently: keep its state in buffers",
+            "a resumed run gives a different result: keep the state in buffers",
         )
     save_distilled(
         folder / "student", student, lesson.heads, lesson.classes, objective=settings.objective_name
@@ -108,7 +109,7 @@ def _check(
     for role, head in lesson.heads.items():
         if role != "teacher":
             same = torch.equal(head.eval()(student(probe)), loaded.heads[role](loaded.student(probe)))
-            require(same, f"saved and loaded, the head {role!r} gives other numbers")
+            require(same, f"the head {role!r} gives a different output after saving and loading")
 
 
 def _check_gradient(student: ClassStudent, lesson: Lesson) -> None:
@@ -119,15 +120,15 @@ def _check_gradient(student: ClassStudent, lesson: Lesson) -> None:
         lambda: criterion(outputs, targets), f"student {tuple(outputs.shape)}, targets {tuple(targets.shape)}"
     )
     shape = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
-    require(shape == (), f"the loss is {shape}; it should be one number, as a tensor without dimensions")
-    require(loss.requires_grad, "no gradient flows from the loss: does it use the student's embeddings?")
+    require(shape == (), f"the loss is {shape}; it should be a scalar, a tensor without dimensions")
+    require(loss.requires_grad, "the loss has no gradient: does it use the student's embeddings?")
     loss.backward()
     reached = [values.grad is not None and bool(values.grad.any()) for values in student.parameters()]
-    require(any(reached), "no gradient reaches the student")
+    require(any(reached), "the student gets no gradient")
 
 
 class _Stop(Exception):
-    """Ends a training from within, as a crash would."""
+    """Interrupts a training run, like a crash."""
 
 
 def _train(
@@ -155,7 +156,7 @@ def _same(student: nn.Module, lesson: Lesson, other: nn.Module, others: Lesson) 
 
 
 class MeanStudent(nn.Module):
-    """A small student: a linear map of each channel's mean and spread."""
+    """Small student: a linear map of the mean and standard deviation of each channel."""
 
     dim = 6
 
@@ -170,7 +171,7 @@ class MeanStudent(nn.Module):
 
 
 class _Noise:
-    """The window of each train clip, by its number."""
+    """Noise windows of the train clips, by index."""
 
     def __init__(self, numbers: list[int]) -> None:
         self.numbers = numbers
@@ -187,7 +188,7 @@ def _window(number: int) -> NDArray[np.float32]:
 
 
 def _windows() -> pd.DataFrame:
-    """Windows of 20 recordings of two classes, all of them pairs."""
+    """Return a table of windows of 20 recordings of two classes, all of them pairs."""
     rows = [
         (f"r{n}#0", f"r{n}", split, f"class {n % 2}", n, 0.0, 5.0, 0, SAMPLES, 0, 50, "", "")
         for n, split in enumerate(SPLIT_OF)

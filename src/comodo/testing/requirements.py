@@ -1,4 +1,4 @@
-"""What all contract checks share."""
+"""Functions shared by the contract checks."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from comodo.errors import ComodoError
 from comodo.jobs.class_paths import said
 
 T = TypeVar("T")
-CLOSE: Final = 1e-4  # of two embeddings of one input, relative to the largest number
+CLOSE: Final = 1e-4  # tolerance for two embeddings of the same input, relative to the largest value
 
 
 def require(holds: bool, otherwise: str) -> None:
-    """Raise `AssertionError` with the message `otherwise` unless something holds."""
+    """Raise `AssertionError` with the message `otherwise` unless `holds` is true."""
     if not holds:
         raise AssertionError(otherwise)
 
 
 def attempt(call: Callable[[], T], what: str) -> T:
-    """Return what a call returns; an exception of a user's code becomes an `AssertionError` that names its place."""
+    """Return the result of a call; convert an exception of user code to an `AssertionError` with its location."""
     try:
         return call()
     except (AssertionError, ComodoError):
@@ -31,25 +31,25 @@ def attempt(call: Callable[[], T], what: str) -> T:
 
 
 def refused(call: Callable[[], object], what: str) -> None:
-    """Require that a call ends in a `ComodoError`, which says what is wrong with its input."""
+    """Raise `AssertionError` unless a call raises a `ComodoError`."""
     try:
         call()
     except ComodoError:
         return
     except Exception as error:
         raise AssertionError(
-            f"{what}: raises {type(error).__name__}, not a ComodoError that says why"
+            f"{what}: raises {type(error).__name__}, not a ComodoError with a reason"
         ) from error
-    raise AssertionError(f"{what}: not refused")
+    raise AssertionError(f"{what}: no error is raised")
 
 
 def close(one: Tensor, other: Tensor) -> bool:
-    """Return whether two tensors of one shape are equal but for rounding."""
+    """Return whether two tensors of the same shape are equal up to rounding."""
     return bool((one - other).abs().max() <= CLOSE * (1 + other.abs().max()))
 
 
 def class_path_of(kind: type[Any]) -> str:
-    """Return the class path of a class; raises `AssertionError` for one that no other process can import."""
+    """Return the class path of a class; raise `AssertionError` if other processes cannot import it."""
     require(
         kind.__module__ != "__main__" and "." not in kind.__qualname__,
         f"{kind.__qualname__} cannot be imported by another process: define it at the top level of a module",

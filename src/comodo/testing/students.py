@@ -1,4 +1,4 @@
-"""The contract of a student."""
+"""Contract check of students."""
 
 from __future__ import annotations
 
@@ -29,19 +29,20 @@ def check_student(
     without_gradient: Collection[str] = (),
     **kwargs: Any,
 ) -> None:
-    """Check a student: shapes, determinism, batches of one, padding, gradients, saving, and errors.
+    """Check a student: shapes, determinism, batches of one, padding, gradients, saving and errors.
 
     Args:
-        student: a `torch.nn.Module` with `dim` and `forward(windows (B, C, T), mask=None) → (B, dim)`: its class path,
-            its class, a module that was made from `kwargs`, or a function that makes one. Also a student of comodo.
+        student: class path, class, an instance created with `kwargs`, or a function that returns an instance. The
+            class is a `torch.nn.Module` with `dim` and `forward(windows (B, C, T), mask=None) → (B, dim)`, or a
+            built-in student.
         channels: C.
-        length: T of the windows it is tried on; another one is three quarters of it.
-        without_gradient: names of weights that no gradient needs to reach, or patterns (`head.*`).
+        length: T of the test windows. Windows of three quarters of this length are also tested.
+        without_gradient: names of weights that need no gradient, or patterns such as `head.*`.
         **kwargs: arguments of the class.
 
     Raises:
-        AssertionError: it names what does not hold.
-        ClassPathError: no such class, or it cannot be made.
+        AssertionError: if the contract is violated.
+        ClassPathError: if the class does not exist or cannot be instantiated.
 
     Example:
         >>> check_student("mylab.models:TinyGru", width=24)
@@ -51,12 +52,13 @@ def check_student(
         again = _student(student, kwargs, channels)
         require(
             _same_weights(made, again),
-            "two students of one seed have different weights: draw them from torch's global generator",
+            "two students with the same seed have different weights: draw weights from torch's global generator",
         )
     windows = [_window(seed, channels, length) for seed in range(4)]
     embeddings = _embedded(made, windows)
     require(
-        embeddings.shape == (4, made.dim), f"embeddings are {tuple(embeddings.shape)}, not (4, {made.dim})"
+        embeddings.shape == (4, made.dim),
+        f"embeddings have the shape {tuple(embeddings.shape)}, not (4, {made.dim})",
     )
     require(bool(embeddings.isfinite().all()), "embeddings of noise are not finite")
     require(
@@ -64,9 +66,12 @@ def check_student(
     )
     require(not torch.equal(embeddings[0], embeddings[1]), "two different windows have the same embedding")
     alone = torch.cat([_embedded(made, [window]) for window in windows])
-    require(close(alone, embeddings), "a window has another embedding alone than in a batch")
+    require(close(alone, embeddings), "the embedding of a window depends on the other windows of its batch")
     shorter = _embedded(made, [window[:, : length * 3 // 4] for window in windows])
-    require(shorter.shape == embeddings.shape, f"shorter windows have embeddings of {tuple(shorter.shape)}")
+    require(
+        shorter.shape == embeddings.shape,
+        f"embeddings of shorter windows have the shape {tuple(shorter.shape)}",
+    )
     _check_padding(made, windows)
     _check_saved(made, windows)
     if not made.fitted:
@@ -90,7 +95,7 @@ def _student(given: Any, kwargs: dict[str, Any], channels: int) -> Student:
 
 
 def _check_padding(student: Student, windows: Sequence[NDArray[np.float32]]) -> None:
-    """Windows of several lengths are padded, or stretched by `collate`: the content of the padding has no effect."""
+    """Check that the content of padding has no effect, for students whose `collate` pads windows."""
     batch, mask = student.collate([windows[0], windows[1][:, ::2]])
     if mask is None:
         return
@@ -98,7 +103,7 @@ def _check_padding(student: Student, windows: Sequence[NDArray[np.float32]]) -> 
     with torch.inference_mode():
         require(bool(student(batch, mask).isfinite().all()), "embeddings of padded windows are not finite")
         same = close(student(batch, mask), student(other, mask))
-    require(same, "what stands where the mask is 0 changes the embedding: leave these samples out")
+    require(same, "samples where the mask is 0 change the embedding: ignore these samples")
 
 
 def _check_gradients(
@@ -114,30 +119,30 @@ def _check_gradients(
     ]
     student.zero_grad()
     student.eval()
-    require(not missing, f"no gradient reaches {len(missing)} weights: {', '.join(missing[:3])}")
+    require(not missing, f"{len(missing)} weights get no gradient: {', '.join(missing[:3])}")
 
 
 def _step(student: Student, windows: Sequence[NDArray[np.float32]]) -> None:
-    """One gradient, as in training."""
+    """Compute one gradient in training mode."""
     student.train()
     with seeded(0):
         output = attempt(lambda: student(*student.collate(windows)), "in training mode")
-        require(
-            output.requires_grad or not list(student.parameters()), "no gradient flows from the embeddings"
-        )
+        require(output.requires_grad or not list(student.parameters()), "the embeddings have no gradient")
         if output.requires_grad:
             (output * torch.randn_like(output)).sum().backward()
 
 
 def _check_resumed(make: Callable[[], Student], windows: Sequence[NDArray[np.float32]]) -> None:
-    """Two steps, and two with the weights and buffers handed on to another object in between, end the same."""
+    """Check that two steps give the same weights if another object, with copied state, takes the second step."""
     whole, first, second = make(), make(), make()
     first.load_state_dict(whole.state_dict())
     for one in (whole, first, whole):
         _descend(one, windows)
     second.load_state_dict(first.state_dict())
     _descend(second, windows)
-    require(_same_weights(whole, second), "a resumed training ends differently: keep its state in buffers")
+    require(
+        _same_weights(whole, second), "a resumed training gives a different result: keep the state in buffers"
+    )
 
 
 def _descend(student: Student, windows: Sequence[NDArray[np.float32]]) -> None:
@@ -159,11 +164,11 @@ def _check_saved(student: Student, windows: Sequence[NDArray[np.float32]]) -> No
         try:
             loaded = load_student(Path(folder, "student"))
         except ComodoError as error:
-            raise AssertionError(f"it is saved, but cannot be loaded: {error}") from error
+            raise AssertionError(f"the saved student cannot be loaded: {error}") from error
         after = _embedded(loaded, windows)
     require(
         torch.equal(before, after),
-        "saved and loaded, it embeds differently: what it needs must be in kwargs, parameters and buffers",
+        "embeddings differ after saving and loading: keep all state in kwargs, parameters and buffers",
     )
 
 

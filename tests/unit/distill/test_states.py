@@ -94,7 +94,7 @@ def test_a_broken_state_falls_back_to_the_one_before(
     resumed = SmallRun()
     resumed.train(state_dir=tmp_path, state_every_steps=2)
     assert resumed.steps[0][0] == int(older.stem.removeprefix("state-"))
-    assert f"{newest} is not resumed: it is broken" in caplog.text
+    assert f"{newest} is not resumed: it is damaged" in caplog.text
     assert same(resumed.weights(), undisturbed.weights())
 
 

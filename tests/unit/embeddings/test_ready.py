@@ -96,7 +96,8 @@ def test_clips_of_the_same_names_that_were_cut_otherwise(path: Path) -> None:
     np.testing.assert_array_equal(found(path), EMBEDDINGS)
     write(path, start_s=PAIRS["start_s"], end_s=PAIRS["end_s"] + 2.5)
     with pytest.raises(
-        StoreError, match=r"end_s of 'a#00000' \(row 0\) is .*, but .* in clips.parquet: these are other"
+        StoreError,
+        match=r"end_s of 'a#00000' \(row 0\) is .*, but .* in clips.parquet: the embeddings are of other",
     ):
         found(path)
 
@@ -139,8 +140,8 @@ def test_other_columns(path: Path) -> None:
     [
         ({"embedding": EMBEDDINGS[0]}, r"embedding has the shape \(4,\); it should be \(N, D\)"),
         ({"embedding": EMBEDDINGS[None]}, r"embedding has the shape \(1, 5, 4\)"),
-        ({"embedding": EMBEDDINGS[:3]}, r"clip has the shape \(5,\); it should have a row per embedding"),
-        ({"clip": np.arange(5)}, "clip holds numbers, not texts"),
+        ({"embedding": EMBEDDINGS[:3]}, r"clip has the shape \(5,\); it should have one row per embedding"),
+        ({"clip": np.arange(5)}, "clip holds numbers, not strings"),
         ({"embedding": EMBEDDINGS.astype(np.int32)}, "embedding holds int32, not floats"),
         ({"embedding": np.where(EMBEDDINGS[3, 1] == EMBEDDINGS, np.nan, EMBEDDINGS)}, "not finite"),
         ({"embedding": EMBEDDINGS[:, :0]}, r"embedding has the shape \(5, 0\)"),
@@ -153,7 +154,7 @@ def test_other_columns(path: Path) -> None:
         ),
         ({"embedding": np.float32(5)}, r"embedding has the shape \(\)"),
         ({"embedding": [b"x"] * 5}, r"embedding has the shape \(5,\)"),
-        ({"clip": np.array([b"\xff\xfe"] * 5)}, r"clip holds texts that are not UTF-8"),
+        ({"clip": np.array([b"\xff\xfe"] * 5)}, r"clip holds strings that are not UTF-8"),
         ({"clip": np.array(list(PAIRS["clip"]))[:, None].astype("S8")}, r"clip has the shape \(5, 1\)"),
         (
             {"clip": np.array([name[:-1] for name in PAIRS["clip"]], dtype="S8")},

@@ -73,7 +73,7 @@ def test_the_map_is_of_the_open_file_and_goes_with_its_rows(tmp_path: Path) -> N
 def test_an_array_in_pieces_is_not_mapped(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "s.h5", "w") as file:
         file.create_dataset("embedding", data=np.zeros((4, 2), np.float32), chunks=(2, 2))
-        with pytest.raises(StoreError, match="one piece"):
+        with pytest.raises(StoreError, match="not contiguous"):
             mapped(file)
 
 

@@ -96,7 +96,7 @@ def test_the_id_is_that_of_the_content(windows: pd.DataFrame, anchors: Path, tmp
 
 
 def test_a_student_of_other_settings(windows: pd.DataFrame, anchors: Path, tmp_path: Path) -> None:
-    with pytest.raises(DamageError, match="the student in it is of another experiment or seed"):
+    with pytest.raises(DamageError, match="its student is of another experiment or seed"):
         extract_features(
             student(tmp_path), windows, [tmp_path / "imu.h5"], anchors, tmp_path / "f.h5", 1, expected="xyz"
         )

@@ -207,7 +207,7 @@ def test_a_module_beside_the_class_with_the_name_of_an_installed_one(folder: Pat
     (folder / "sidelab.py").write_text("import numpy\n")
     with pytest.raises(
         ClassPathError,
-        match=r"sidelab.py imports 'numpy', which is .*numpy.py and also .*__init__.py: rename",
+        match=r"sidelab.py imports 'numpy', which is both .*numpy.py and .*__init__.py: rename",
     ):
         digest()
 

@@ -55,16 +55,16 @@ def test_weights_depend_on_the_seed_alone() -> None:
 @pytest.mark.parametrize(
     ("path", "message"),
     [
-        ("subprocess:Popen", "it is no torch.nn.Module"),
-        ("tests.support.classes:Teacher", "it is no torch.nn.Module"),
-        ("os:system", "it is no torch.nn.Module"),
-        ("builtins:eval", "it is no torch.nn.Module"),
+        ("subprocess:Popen", "it is not a torch.nn.Module"),
+        ("tests.support.classes:Teacher", "it is not a torch.nn.Module"),
+        ("os:system", "it is not a torch.nn.Module"),
+        ("builtins:eval", "it is not a torch.nn.Module"),
         ("torch:load", "torch has no class 'load'"),
         ("nowhere:Net", "no module 'nowhere' among the installed packages"),
         ("../evil:Net", "write it as package.module:Name"),
         ("", "write it as package.module:Name"),
-        (5, "config.json names no class and its arguments"),
-        (None, "config.json names no class and its arguments"),
+        (5, "config.json: class must be a string and kwargs a mapping"),
+        (None, "config.json: class must be a string and kwargs a mapping"),
     ],
 )
 def test_hostile_class_paths_run_nothing(saved: Path, path: Any, message: str) -> None:
@@ -124,7 +124,7 @@ def test_code_in_the_folder_of_a_student_is_never_run(saved: Path, monkeypatch: 
     with pytest.raises(ClassPathError, match="no module 'evil' among the installed packages"):
         load_student(saved)
     monkeypatch.syspath_prepend(saved)
-    with pytest.raises(ClassPathError, match=r"code out of .*student is never run; install its package"):
+    with pytest.raises(ClassPathError, match=r"code in .*student is never executed; install its package"):
         load_student(saved)
     assert not (saved.parent / "ran").exists()
 
@@ -174,5 +174,5 @@ def test_the_identity_of_a_teacher_holds_its_code() -> None:
     assert teacher.identity["model"] == f"{PATH}Teacher"
     assert len(teacher.identity["code"]) == 16
     assert teacher.encode(torch.ones(2, 2, 3, 8, 8)).tolist() == [[1, 1, 1]] * 2
-    with pytest.raises(ModelError, match=r"takes \(B, 2, 3, H, W\)"):
+    with pytest.raises(ModelError, match=r"requires \(B, 2, 3, H, W\)"):
         teacher.encode(torch.ones(2, 5, 3, 8, 8))

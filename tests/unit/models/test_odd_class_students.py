@@ -66,14 +66,14 @@ def test_the_seed_reaches_all_global_generators() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("Lazy", r"linear.weight has no size yet: give lazy modules theirs"),
+        ("Lazy", r"linear.weight has no size yet: set the sizes of lazy modules"),
         (
             "WithoutMask",
-            r"forward of a student takes \(windows, mask=None\); here: too many positional arguments",
+            r"forward of a student must accept \(windows, mask=None\): too many positional arguments",
         ),
         ("torch.nn:Linear", r"Linear\(\) failed: TypeError"),
-        ("torch.nn:Identity", r"attribute `dim`.* this is a Identity with dim None"),
-        ("tests.support.odd_classes:Numbers", r"this is a Numbers with dim 3"),
+        ("torch.nn:Identity", r"attribute `dim`.* got a Identity with dim None"),
+        ("tests.support.odd_classes:Numbers", r"got a Numbers with dim 3"),
     ],
 )
 def test_what_is_refused_at_once(name: str, message: str) -> None:
@@ -183,5 +183,5 @@ def test_hostile_json(tmp_path: Path, text: str) -> None:
 def test_a_weight_of_another_shape_is_named(tmp_path: Path) -> None:
     save_student(made("tests.support.classes:Good"), tmp_path / "s")
     edited(tmp_path / "s", kwargs={"width": 5})
-    with pytest.raises(ModelError, match=r"the weight 'linear\.(bias|weight)' is \(4.*, but \(5"):
+    with pytest.raises(ModelError, match=r"the weight 'linear\.(bias|weight)' has the shape \(4.*, but \(5"):
         load_student(tmp_path / "s")

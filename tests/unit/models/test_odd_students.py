@@ -243,5 +243,5 @@ def test_odd_heads(kind: str, tmp_path: Path) -> None:
 
 def test_a_broken_head_has_no_linear_projection(tmp_path: Path) -> None:
     (tmp_path / "student_projection.safetensors").write_bytes(b"x" * 100)
-    with pytest.raises(ModelError, match=r"student_projection\.safetensors is broken"):
+    with pytest.raises(ModelError, match=r"student_projection\.safetensors is not a valid safetensors"):
         has_linear_head(tmp_path)

@@ -61,7 +61,7 @@ def test_a_model_of_a_fixed_number_of_frames_takes_no_other(golden: Path, family
     folder, own = golden / "ckpt" / f"{family}-tiny", FAMILIES[family]
     assert load_teacher(folder, n_frames=own).identity == load_teacher(folder).identity
     with pytest.raises(
-        ValueError, match=rf"n_frames: this '{family}' model takes {own} frames, not 4: leave"
+        ValueError, match=rf"n_frames: this '{family}' model requires {own} frames, not 4: leave"
     ):
         load_teacher(folder, n_frames=4)
 
@@ -92,7 +92,7 @@ def test_vjepa2_takes_any_number_of_whole_tubelets(tmp_path: Path) -> None:
     torch.testing.assert_close(teacher.encode(pixels), expected)
     assert (teacher.n_frames, teacher.identity["n_frames"]) == (6, 6)
     assert load_teacher(tmp_path).identity["n_frames"] == 8
-    with pytest.raises(ValueError, match=r"n_frames: 7 is no multiple of 2"):
+    with pytest.raises(ValueError, match=r"n_frames: 7 is not a multiple of 2"):
         load_teacher(tmp_path, n_frames=7)
 
 

@@ -94,7 +94,7 @@ def test_identity_is_plain_and_follows_the_weights(golden: Path, tmp_path: Path)
 
 
 def test_wrong_number_of_frames(golden: Path) -> None:
-    with pytest.raises(ValueError, match=r"takes \(B, 8, 3, H, W\)"):
+    with pytest.raises(ValueError, match=r"requires \(B, 8, 3, H, W\)"):
         load_teacher(golden / "ckpt" / "timesformer-tiny").encode(torch.zeros(1, 16, 3, 32, 32))
 
 
@@ -128,7 +128,7 @@ def test_no_preprocessor_config(golden: Path, tmp_path: Path) -> None:
         ({"do_normalize": False}, "do_normalize: False is not supported, only True"),
         ({"rescale_factor": 1 / 127.5}, "rescale_factor: .* is not supported"),
         ({"do_flip_channel_order": True}, "do_flip_channel_order: True is not supported"),
-        ({"do_center_crop": False, "size": {"longest_edge": 32}}, "size: says no side"),
+        ({"do_center_crop": False, "size": {"longest_edge": 32}}, "size: no side of the frames"),
         ({"crop_size": {"height": 4}}, "'dinov2' model does not embed frames of 4 pixels"),
     ],
 )

@@ -91,10 +91,10 @@ def test_losses_that_cannot_be_trained(inputs: Inputs, name: str, message: str) 
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("ManyLosses", r"the loss has the shape \(4, 8\); it should be one number"),
-        ("FloatLoss", r"the loss is a float; it should be a tensor of one number"),
-        ("DeadLoss", r"no gradient flows from the loss: it should be computed from the student's output"),
-        ("TeacherLoss", r"no gradient of the loss reaches the student"),
+        ("ManyLosses", r"the loss has the shape \(4, 8\); it should be a scalar"),
+        ("FloatLoss", r"the loss is a float; it should be a tensor with one value"),
+        ("DeadLoss", r"the loss has no gradient: compute it from the student's output"),
+        ("TeacherLoss", r"the student gets no gradient from the loss"),
     ],
 )
 def test_losses_without_a_use(inputs: Inputs, name: str, message: str) -> None:
@@ -107,22 +107,22 @@ def test_losses_without_a_use(inputs: Inputs, name: str, message: str) -> None:
     ("how", "message"),
     [
         ("nothing", r"it is a NoneType, not a comodo.objectives.Lesson"),
-        ("role", r"a head is called 'own'; heads are student, teacher, classifier"),
+        ("role", r"the head 'own' is unknown; expected one of student, teacher, classifier"),
         ("activation", r"the head 'student' is Sequential; it must be a torch.nn.Linear with bias or a"),
         ("bias", r"the head 'student' is Linear; it must be a torch.nn.Linear with bias"),
         ("identity", r"the head 'student' is Identity"),
-        ("width", r"the head 'student' takes 5 numbers, but the student gives 4"),
-        ("trained", r"trained is 'classifier', which is no head of the lesson"),
+        ("width", r"the input width of the head 'student' is 5, but the student's embeddings have 4"),
+        ("trained", r"trained is 'classifier', which is not a head of the lesson"),
         ("loss", r"the loss is function, not a torch.nn.Module"),
         ("train", r"it has 8 targets for 7 train windows"),
         ("table", r"train and val are not tables of windows"),
-        ("classes", r"classes are not a list of texts"),
+        ("classes", r"classes are not a list of strings"),
         ("classifier", r"the classifier has 3 outputs for 2 classes"),
     ],
 )
-def test_unsound_lessons(inputs: Inputs, how: str, message: str) -> None:
+def test_invalid_lessons(inputs: Inputs, how: str, message: str) -> None:
     """Else most of them would be trained for hours, and not be saved or loaded."""
-    with pytest.raises(ClassPathError, match=rf"OddLessons: the lesson is unsound: {message}"):
+    with pytest.raises(ClassPathError, match=rf"OddLessons: the lesson is invalid: {message}"):
         lesson_of(inputs, f"{ODD}OddLessons", how=how)
 
 
@@ -136,7 +136,7 @@ def test_a_lesson_with_an_mlp(inputs: Inputs) -> None:
         (
             "tests.support.classes:NoObjective",
             {},
-            "an objective is a torch.nn.Module, the loss, or a class with",
+            "an objective must be a torch.nn.Module \(a loss\) or a class with",
         ),
         ("tests.support.classes:Loss", {"scale": 2}, r"Loss\(scale=2\) failed: TypeError"),
         ("tests.support.classes:Lessons", {"depth": 2}, r"Lessons\(depth=2\) failed: TypeError"),
@@ -149,7 +149,7 @@ def test_what_is_no_objective(inputs: Inputs, path: str, kwargs: dict[str, Any],
 
 
 def test_a_loss_without_a_teacher() -> None:
-    with pytest.raises(ClassPathError, match="a loss needs a teacher: name one in the experiment"):
+    with pytest.raises(ClassPathError, match="a loss needs a teacher: set `teacher` in the experiment"):
         lesson_of(Inputs(WINDOWS, 4, 0), "torch.nn:MSELoss")
 
 

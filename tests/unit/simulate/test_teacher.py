@@ -65,7 +65,7 @@ def test_a_made_teacher_of_other_settings_is_refused(tmp_path: Path) -> None:
     pretrain_teacher(one, tmp_path / "one")
     pretrain_teacher(other, tmp_path / "other")
     assert start_teacher(one.model_copy(update={"batch_size": 2}), tmp_path / "one", "cpu").dim == 32
-    with pytest.raises(DamageError, match=r"other is damaged .*the teacher in it was made by other settings"):
+    with pytest.raises(DamageError, match=r"other is damaged .*its teacher was made with other settings"):
         start_teacher(one, tmp_path / "other", "cpu")
     for name in ("made_by.txt", "SHA256SUMS"):  # as version 0.1 made teachers
         (tmp_path / "other" / name).unlink()

@@ -55,5 +55,5 @@ def test_shards_of_two_environments_warn_and_are_refused_when_strict(
     with caplog.at_level(logging.WARNING):
         merge_stores(tmp_path / "all.h5", shards, PAIRS)
     assert f"torch {version('torch')} and 1.0" in caplog.text
-    with pytest.raises(StoreError, match=r"torch .* and 1\.0: their numbers may differ; .*strict: false"):
+    with pytest.raises(StoreError, match=r"torch .* and 1\.0: their values may differ; .*strict: false"):
         merge_stores(tmp_path / "all.h5", shards, PAIRS, strict=True)

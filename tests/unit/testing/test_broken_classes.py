@@ -23,28 +23,28 @@ def test_a_good_student() -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (classes.NoDim, "a student is a torch.nn.Module with an attribute `dim`"),
+        (classes.NoDim, "a student must be a torch.nn.Module with an attribute `dim`"),
         (classes.WrongWidth, r"forward returns \(4, 3\); it should be \(4, 4\)"),
         (classes.NoTensor, r"forward returns list; it should be \(4, 4\)"),
         (classes.NotFinite, "embeddings of noise are not finite"),
         (classes.Random, "eval mode embeds one window differently each time"),
         (classes.Constant, "two different windows have the same embedding"),
-        (classes.OfTheBatch, "a window has another embedding alone than in a batch"),
-        (classes.SeesPadding, "what stands where the mask is 0 changes the embedding"),
-        (classes.UnusedWeight, "no gradient reaches 2 weights: unused.weight, unused.bias"),
+        (classes.OfTheBatch, "the embedding of a window depends on the other windows"),
+        (classes.SeesPadding, "samples where the mask is 0 change the embedding"),
+        (classes.UnusedWeight, "2 weights get no gradient: unused.weight, unused.bias"),
         (classes.HiddenState, "cannot be loaded: .* embeds noise differently than when it was saved"),
         (classes.Picky, r"windows \(4, 6, 75\): RuntimeError: 100 samples, please \(.*classes.py, line"),
-        (odd.OwnGenerator, "two students of one seed have different weights"),
-        (odd.Counting, "a resumed training ends differently: keep its state in buffers"),
+        (odd.OwnGenerator, "two students with the same seed have different weights"),
+        (odd.Counting, "a resumed training gives a different result: keep the state in buffers"),
         (odd.HiddenProjection, "cannot be loaded: .* embeds noise differently than when it was saved"),
         (
             odd.FailingInTraining,
             r"in training mode: RuntimeError: no training, please \(.*odd_classes.py, line",
         ),
-        (odd.Detached, "no gradient flows from the embeddings"),
+        (odd.Detached, "the embeddings have no gradient"),
         (odd.NanForPadding, "not finite"),
         (odd.AnyFloat, "forward returns torch.float64; it should be torch.float32"),
-        (odd.WithoutMask, r"forward of a student takes \(windows, mask=None\)"),
+        (odd.WithoutMask, r"forward of a student must accept \(windows, mask=None\)"),
         (odd.Lazy, "linear.weight has no size yet"),
         (odd.Failing, "RuntimeError: a shape is wrong"),
     ],
@@ -79,10 +79,10 @@ def test_a_good_teacher() -> None:
         (classes.WideTeacher, r"encode returns \(3, 3\); it should be \(3, 4\)"),
         (classes.RandomTeacher, "one clip is embedded differently each time"),
         (classes.ConstantTeacher, "two different clips have the same embedding"),
-        (classes.BatchTeacher, "a clip has another embedding alone than in a batch"),
+        (classes.BatchTeacher, "the embedding of a clip depends on the other clips"),
         (classes.NanTeacher, "embeddings are not finite"),
-        (classes.Frameless, "n_frames of a teacher is None, not a number from 1"),
-        (classes.Speechless, r"a teacher has a method encode\(pixels\)"),
+        (classes.Frameless, "n_frames of a teacher is None, not a positive integer"),
+        (classes.Speechless, r"a teacher must have a method encode\(pixels\)"),
     ],
 )
 def test_teachers(kind: type, message: str) -> None:
@@ -98,7 +98,7 @@ def test_teachers(kind: type, message: str) -> None:
         ("numpy", r"encode returns ndarray; it should be \(3, 3\)"),
         ("rank", r"encode returns \(3, 1, 3\); it should be \(3, 3\)"),
         ("integers", r"encode returns torch.int64; it should be torch.float32"),
-        ("in place", r"encode changes the pixels it is given: change a copy"),
+        ("in place", r"encode changes its input in place: change a copy"),
         ("failing", r"clips \(3, 2, 3, 32, 32\): RuntimeError: no frames, please \(.*odd_classes.py, line"),
         ("alone", r"a single clip: RuntimeError: two clips, please"),
     ],
@@ -116,15 +116,15 @@ def test_odd_but_good_teachers() -> None:
 @pytest.mark.parametrize(
     ("more", "message"),
     [
-        ({"n_frames": 0}, "n_frames of a teacher is 0, not a number from 1"),
+        ({"n_frames": 0}, "n_frames of a teacher is 0, not a positive integer"),
         ({"n_frames": 2.0}, "n_frames of a teacher is 2.0"),
         ({"dim": True}, "dim of a teacher is True"),
         ({"dim": "3"}, "dim of a teacher is 3"),
-        ({"image_size": [224, 224]}, r"image_size of a teacher is \[224, 224\], not a number from 1"),
+        ({"image_size": [224, 224]}, r"image_size of a teacher is \[224, 224\], not a positive integer"),
         ({"mean": [0.5, 0.5]}, r"mean of a teacher is \[0.5, 0.5\], not three numbers, one per colour"),
         ({"mean": 0.5}, "mean of a teacher is 0.5, not three numbers"),
         ({"mean": ["a", "b", "c"]}, "mean of a teacher is"),
-        ({"std": [1, 0, 1]}, "std of a teacher is .*, which cannot divide"),
+        ({"std": [1, 0, 1]}, "std of a teacher is .*; it must not contain 0"),
         ({"std": [1, float("nan"), 1]}, "std of a teacher is .* not three numbers"),
     ],
 )
@@ -141,22 +141,22 @@ def test_good_objectives(kind: type) -> None:
 @pytest.mark.parametrize(
     ("kind", "message"),
     [
-        (classes.ManyLosses, "the loss is .*; it should be one number"),
-        (classes.FloatLoss, "the loss is float; it should be one number, as a tensor"),
-        (classes.DeadLoss, "no gradient flows from the loss"),
-        (classes.TeacherLoss, "no gradient reaches the student"),
-        (classes.RandomLoss, "two runs with one seed end differently"),
-        (odd.IntLoss, r"no gradient flows from the loss|the loss is torch.int64"),
+        (classes.ManyLosses, "the loss is .*; it should be a scalar"),
+        (classes.FloatLoss, "the loss is float; it should be a scalar, a tensor"),
+        (classes.DeadLoss, "the loss has no gradient"),
+        (classes.TeacherLoss, "the student gets no gradient"),
+        (classes.RandomLoss, "two runs with the same seed give different results"),
+        (odd.IntLoss, r"the loss has no gradient|the loss is torch.int64"),
         (odd.NanLoss, r"the loss is nan"),
         (
             odd.FailingLoss,
             r"student \(4, 8\), targets \(4, 8\): ValueError: not these \(.*odd_classes.py, line",
         ),
-        (odd.OneLoss, r"the loss is \(1,\); it should be one number"),
-        (classes.ForgetfulLoss, "a resumed run ends differently: keep its state in buffers"),
+        (odd.OneLoss, r"the loss is \(1,\); it should be a scalar"),
+        (classes.ForgetfulLoss, "a resumed run gives a different result: keep the state in buffers"),
         (
             classes.NoObjective,
-            "an objective is a torch.nn.Module, the loss, or a class with a method `lesson`",
+            "an objective must be a torch.nn.Module \(a loss\) or a class with a method `lesson`",
         ),
     ],
 )
@@ -170,7 +170,7 @@ def test_objectives(kind: type, message: str) -> None:
     "how", ["nothing", "role", "activation", "bias", "width", "trained", "loss", "train"]
 )
 def test_lessons(how: str) -> None:
-    with pytest.raises(ClassPathError, match="the lesson is unsound"):
+    with pytest.raises(ClassPathError, match="the lesson is invalid"):
         check_objective(odd.OddLessons, how=how)
 
 

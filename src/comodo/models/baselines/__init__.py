@@ -1,8 +1,8 @@
-"""Baselines on raw IMU, small modules written from their papers: windows (B, C, T) → flat features (B, dim).
+"""Baselines on raw IMU: small modules, implemented from their papers. Windows (B, C, T) → features (B, dim).
 
-Each becomes a student by a class in `comodo.models.baselines.students`, and a classifier by a linear layer on top.
-The channels are standardised by the train set's mean and deviation, which a batch norm without weights keeps
-(MiniRocket: `fit`): the level of a window, gravity above all, is kept, and no unit is assumed.
+`comodo.models.baselines.students` wraps each one as a student. A linear layer on top makes it a classifier. Channels
+are standardised by the mean and deviation of the train set, which a batch norm without weights estimates; MiniRocket
+estimates them in `fit`. This keeps the level of a window, above all gravity, and assumes no unit.
 """
 
 from __future__ import annotations

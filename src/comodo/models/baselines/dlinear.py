@@ -7,14 +7,14 @@ from torch import Tensor, nn
 
 
 class DLinear(nn.Module):
-    """Trend and remainder of every channel, each through one linear map over time, added up.
+    """Sum of two linear maps over time, one of the trend and one of the remainder of each channel.
 
-    As a classifier the maps keep the length, as is customary; a linear head follows.
+    The maps keep the length, as is customary for classification with a linear head.
 
     Args:
-        seq_len: samples per window, T.
-        moving_avg: width of the moving average that is the trend, samples.
-        channels: C.
+        seq_len: T, samples per window.
+        moving_avg: width of the moving average that defines the trend, samples.
+        channels: C, of a window.
     """
 
     def __init__(self, seq_len: int = 1000, moving_avg: int = 25, channels: int = 6) -> None:
@@ -26,14 +26,14 @@ class DLinear(nn.Module):
         self.dim = channels * seq_len
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Windows (B, C, T) → (B, C · T)."""
+        """Map windows (B, C, T) → (B, C · T)."""
         seasonal, trend = decompose(self.standardise(windows), self.moving_avg)
         features: Tensor = self.seasonal(seasonal) + self.trend(trend)
         return features.flatten(1)
 
 
 def decompose(series: Tensor, width: int) -> tuple[Tensor, Tensor]:
-    """Divide series (B, C, T) into remainder and trend, a centred moving average; its ends repeat the edge sample."""
+    """Split series (B, C, T) into remainder and trend, a centred moving average with edge samples repeated."""
     padded = F.pad(series, ((width - 1) // 2, width // 2), mode="replicate")
     trend = F.avg_pool1d(padded, width, stride=1)
     return series - trend, trend

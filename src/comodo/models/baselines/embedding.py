@@ -1,4 +1,4 @@
-"""Samples as tokens: the input layer that TimesNet and Informer share."""
+"""Input layer of TimesNet and Informer: one token per sample."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from torch import Tensor, nn
 
 
 class SampleEmbedding(nn.Module):
-    """A token per sample: a convolution over three neighbours, and its position as sines and cosines.
+    """Token per sample: a convolution over three samples plus a sinusoidal position embedding.
 
     Args:
         d_model: width of a token.
-        length: samples per window, T.
-        dropout: share of token entries dropped in training.
+        length: T, samples per window.
+        dropout: dropout rate of token entries.
         channels: C, of a window.
     """
 
@@ -27,13 +27,13 @@ class SampleEmbedding(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Windows (B, C, T) → tokens (B, T, d_model)."""
+        """Map windows (B, C, T) → tokens (B, T, d_model)."""
         tokens: Tensor = self.dropout(self.values(self.standardise(windows)).transpose(1, 2) + self.positions)
         return tokens
 
 
 def sinusoids(length: int, width: int) -> Tensor:
-    """Positions (length, width): sines and cosines by turns, of wavelengths from 2π to 10,000 · 2π samples."""
+    """Return position embeddings (length, width): alternating sines and cosines, wavelengths 2π to 10,000 · 2π."""
     rates = torch.exp(torch.arange(0, width, 2) * (-math.log(10_000) / width))
     angles = torch.arange(length)[:, None] * rates
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :width]

@@ -13,16 +13,16 @@ from comodo.models.baselines.embedding import SampleEmbedding
 
 
 class Informer(nn.Module):
-    """Informer's encoder: ProbSparse attention, and a convolution between layers that halves the length.
+    """Informer's encoder: ProbSparse attention, with a convolution between layers that halves the length.
 
     Args:
-        seq_len: samples per window, T.
-        d_model: width of a token (there is one per sample).
-        n_heads: attention heads; they divide d_model.
+        seq_len: T, samples per window.
+        d_model: width of a token; there is one token per sample.
+        n_heads: attention heads; must divide d_model.
         d_ff: hidden width of the feed-forward layers.
-        e_layers: number of layers; between two of them the length is halved.
-        factor: c of the paper: c · ln T queries attend, and are found by c · ln T keys.
-        dropout: share dropped in training.
+        e_layers: number of layers; the length is halved between two layers.
+        factor: c in the paper. c · ln T queries attend; they are selected with c · ln T sampled keys.
+        dropout: dropout rate.
         channels: C, of a window.
     """
 
@@ -39,7 +39,7 @@ class Informer(nn.Module):
     ) -> None:
         super().__init__()
         if d_model % n_heads:
-            raise ModelError(f"d_model is {d_model}, which {n_heads} heads (n_heads) do not divide")
+            raise ModelError(f"d_model is {d_model}, which n_heads = {n_heads} does not divide")
         self.embedding = SampleEmbedding(d_model, seq_len, dropout, channels)
         self.layers = nn.ModuleList(
             EncoderLayer(d_model, n_heads, d_ff, factor, dropout) for _ in range(e_layers)
@@ -53,7 +53,7 @@ class Informer(nn.Module):
         self.dim = length * d_model
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Windows (B, C, T) → (B, T / 2^(e_layers - 1) · d_model)."""
+        """Map windows (B, C, T) → (B, T / 2^(e_layers - 1) · d_model)."""
         tokens: Tensor = self.embedding(windows)
         for i, layer in enumerate(self.layers):
             tokens = layer(self.distillations[i - 1](tokens) if i else tokens)
@@ -62,7 +62,7 @@ class Informer(nn.Module):
 
 
 class EncoderLayer(nn.Module):
-    """Self-attention and a feed-forward layer, each added to its input and normalised."""
+    """Self-attention and a feed-forward layer, each with a residual connection and layer norm."""
 
     def __init__(self, d_model: int, n_heads: int, d_ff: int, factor: int, dropout: float) -> None:
         super().__init__()
@@ -80,7 +80,7 @@ class EncoderLayer(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, T, D) → (B, T, D)."""
+        """Map tokens (B, T, D) → (B, T, D)."""
         tokens = self.norms[0](tokens + self.dropout(self._attention(tokens)))
         normed: Tensor = self.norms[1](tokens + self.feed_forward(tokens))
         return normed
@@ -91,7 +91,7 @@ class EncoderLayer(nn.Module):
         query, key, value = (
             self.query_key_value(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         )
-        # Drawn anew in training, like dropout; always the same in evaluation: a window has one embedding.
+        # Random in training, like dropout. Fixed in evaluation, so that embeddings are deterministic.
         generator = None if self.training else torch.Generator().manual_seed(0)
         sample = torch.randperm(length, generator=generator)[:count].to(tokens.device)
         attended = prob_sparse_attention(
@@ -102,7 +102,7 @@ class EncoderLayer(nn.Module):
 
 
 class Distillation(nn.Module):
-    """Convolution, batch norm, ELU and max-pooling, which halves the length (T odd: rounded up)."""
+    """Convolution, batch norm, ELU and max-pooling, which halves the length (rounded up)."""
 
     def __init__(self, d_model: int) -> None:
         super().__init__()
@@ -110,7 +110,7 @@ class Distillation(nn.Module):
         self.norm = nn.BatchNorm1d(d_model)
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, T, D) → (B, ceil(T / 2), D)."""
+        """Map tokens (B, T, D) → (B, ceil(T / 2), D)."""
         convolved = F.elu(self.norm(self.convolution(tokens.transpose(1, 2))))
         return F.max_pool1d(convolved, 3, stride=2, padding=1).transpose(1, 2)
 
@@ -118,20 +118,22 @@ class Distillation(nn.Module):
 def prob_sparse_attention(
     query: Tensor, key: Tensor, value: Tensor, sample: Tensor, count: int, dropout: float = 0.0
 ) -> Tensor:
-    """Attention of the `count` queries that are the least uniform; the others get the mean of the values.
+    """Compute attention for the `count` queries with the least uniform attention, and the mean value for the others.
 
-    How far from uniform the attention of a query is, is measured on a sample of the keys (algorithm 1 of the paper).
+    A sample of the keys measures how uniform the attention of a query is (algorithm 1 of the paper).
 
     Args:
-        query, key, value: (B, heads, T, E).
+        query: (B, heads, T, E).
+        key: (B, heads, T, E).
+        value: (B, heads, T, E).
         sample: (s,) indices of the sampled keys.
         count: number of queries that attend, at most T.
-        dropout: share of attention weights dropped.
+        dropout: dropout rate of attention weights.
 
     Returns:
         (B, heads, T, E).
     """
-    with torch.no_grad():  # a choice has no gradient
+    with torch.no_grad():  # the selection has no gradient
         scores = query @ key[:, :, sample].transpose(-1, -2)
         uneven = scores.amax(dim=-1) - scores.mean(dim=-1)
         chosen = uneven.topk(count, dim=-1).indices[..., None].expand(-1, -1, -1, query.shape[-1])

@@ -1,7 +1,8 @@
-"""MiniRocket (Dempster et al. 2021, "MiniRocket: A Very Fast (Almost) Deterministic Transform"), by aeon.
+"""MiniRocket (Dempster et al. 2021, "MiniRocket: A Very Fast (Almost) Deterministic Transform"), from aeon.
 
-Today's cheap strong baseline: about 10,000 fixed convolutions and the share of each one's output above a bias, then a
-ridge classifier. Nothing has a gradient: biases are quantiles of train windows, the ridge is solved.
+A strong baseline of low cost: about 10,000 fixed convolutions, each with the share of its output above a bias, then a
+ridge classifier. Nothing is trained by gradient descent: biases are quantiles of train windows, and ridge regression
+has a closed-form solution.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ KERNELS = 84  # all kernels of length 9 with three weights of 2 and six of -1
 
 
 class MiniRocket(nn.Module):
-    """aeon's MiniRocket, with what it learns in buffers, so that weights files hold it.
+    """MiniRocket of aeon, with its fitted values in buffers, so that they are saved with the weights.
 
     Args:
-        seq_len: samples per window, T; at least 9.
+        seq_len: T, samples per window; at least 9.
         n_kernels: number of features, rounded down to a multiple of 84.
-        max_dilations_per_kernel: at most that many dilations of a kernel.
+        max_dilations_per_kernel: maximum number of dilations of a kernel.
         channels: C, of a window.
     """
 
@@ -57,7 +58,7 @@ class MiniRocket(nn.Module):
         self.seq_len = seq_len
         self.arguments = {"n_kernels": n_kernels, "max_dilations_per_kernel": max_dilations_per_kernel}
         self.dim = max(n_kernels // KERNELS, 1) * KERNELS
-        self.register_buffer("seed", torch.randint(2**31 - 1, ()))  # of the choice of channels and windows
+        self.register_buffer("seed", torch.randint(2**31 - 1, ()))  # selects channels and windows
         self.register_buffer("mean", torch.zeros(channels, 1))
         self.register_buffer("deviation", torch.ones(channels, 1))
         for name in self._FITTED:
@@ -65,9 +66,9 @@ class MiniRocket(nn.Module):
             self.register_buffer(name, torch.empty(0, dtype=kind))
 
     def fit(self, windows: NDArray[np.float32]) -> None:
-        """Learn dilations and biases from windows (n, C, T), float32.
+        """Fit dilations and biases to windows (n, C, T), float32.
 
-        Kernels add channels up, so these are standardised first, by the mean and deviation of the windows.
+        Channels are first standardised by the mean and deviation of the windows, because kernels sum over channels.
         """
         rocket = self._aeon(random_state=int(self.seed))
         mean = windows.mean(axis=(0, 2), dtype=np.float64, keepdims=True)[0]
@@ -80,9 +81,9 @@ class MiniRocket(nn.Module):
             setattr(self, name, torch.from_numpy(values))
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Windows (B, C, T) → shares (B, dim) of each convolution's output above its bias, computed on the CPU."""
+        """Map windows (B, C, T) → share (B, dim) of each convolution's output above its bias. Runs on the CPU."""
         if not len(self.biases):
-            raise ModelError("MiniRocket has learned no biases yet: call `fit` with train windows")
+            raise ModelError("MiniRocket is not fitted: call `fit` with train windows")
         import numba
 
         rocket = self._aeon()
@@ -92,7 +93,7 @@ class MiniRocket(nn.Module):
         return torch.from_numpy(rocket._transform(self._standardised(windows))).to(windows.device)
 
     def _standardised(self, windows: Tensor) -> NDArray[np.float32]:
-        """(B, C, T) on the CPU."""
+        """Return standardised windows (B, C, T) on the CPU."""
         standardised: NDArray[np.float32] = ((windows.cpu() - self.mean.cpu()) / self.deviation.cpu()).numpy()
         return standardised
 
@@ -102,7 +103,7 @@ class MiniRocket(nn.Module):
         return AeonMiniRocket(**self.arguments, random_state=random_state)
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Make room first: how much is learned is known after `fit` only."""
+        """Resize the buffers before loading, because `fit` determines their sizes."""
         for name in self._FITTED:
             if (stored := state_dict.get(prefix + name)) is not None:
                 setattr(self, name, torch.empty_like(stored))
@@ -111,11 +112,11 @@ class MiniRocket(nn.Module):
             self._check_fitted()
 
     def _check_fitted(self) -> None:
-        """Refuse what `fit` cannot have learned: aeon's compiled loops trust these numbers. Raises `ModelError`."""
+        """Raise `ModelError` if the buffers cannot be from `fit`: aeon's compiled loops do not check them."""
         fitted = {name: getattr(self, name) for name in self._FITTED}
         whole = {name: values for name, values in fitted.items() if name != "biases"}
         if any(values.ndim != 1 or values.dtype != torch.int32 for values in whole.values()):
-            raise ModelError("MiniRocket's dilations and channels are not lists of whole numbers")
+            raise ModelError("MiniRocket's dilations and channels are not lists of integers")
         each, channels, dilations, features = whole.values()
         sizes = (KERNELS * int(features.sum()), int(each.sum()), len(features), len(each))
         found = (len(self.biases), len(channels), len(dilations), KERNELS * len(dilations))
@@ -137,35 +138,35 @@ class MiniRocket(nn.Module):
 
 
 def ridge_head(features: NDArray[np.float32], labels: NDArray[Any], classes: Sequence[Any]) -> nn.Linear:
-    """Fit MiniRocket's customary classifier and fold it into one linear layer.
+    """Fit the usual classifier of MiniRocket, and convert it to one linear layer.
 
-    It scales each feature by its deviation, not by its mean (features are shares, and sparse), and solves ridge
-    regressions of one class against the rest; the penalty is the best of ten by leave-one-out error.
+    Features are scaled by their deviation, but not centred, because they are sparse shares. One-versus-rest ridge
+    regressions follow, with the penalty of least leave-one-out error among ten.
 
     Args:
-        features: (n, D) of the train windows.
-        labels: (n,) their classes, at least two different ones.
-        classes: the classes in the order of the outputs; one without a window never wins.
+        features: (n, D), of the train windows.
+        labels: (n,), classes of the windows, at least two distinct ones.
+        classes: classes in the order of the outputs. A class without windows is never predicted.
 
     Returns:
-        A layer (D → C): the class of the largest output is what the classifier decides.
+        A layer (D → C); the predicted class is that of the largest output.
 
     Raises:
-        ValueError: when the labels are all of one class, or of none of `classes`.
+        ModelError: if all labels are of one class, or a label is not in `classes`.
     """
     from sklearn.linear_model import RidgeClassifierCV
     from sklearn.preprocessing import StandardScaler
 
     ids = {label: i for i, label in enumerate(classes)}
     if unknown := set(labels) - set(ids):
-        raise ModelError(f"label {str(min(unknown))!r} is none of the classes")
+        raise ModelError(f"label {str(min(unknown))!r} is not one of the classes")
     targets = np.array([ids[label] for label in labels])
     if len(set(targets)) < 2:
-        raise ModelError("the train windows are all of one class: there is nothing to classify")
+        raise ModelError("the train windows are all of one class: a classifier needs at least two")
     scaler = StandardScaler(with_mean=False).fit(features)
     ridge = RidgeClassifierCV(alphas=np.logspace(-3, 3, 10)).fit(scaler.transform(features), targets)
     coefficients, intercepts = ridge.coef_ / scaler.scale_, ridge.intercept_
-    if len(ridge.classes_) == 2:  # one regression, of the second class
+    if len(ridge.classes_) == 2:  # a single regression, for the second class
         coefficients, intercepts = np.vstack([-coefficients, coefficients]), np.r_[-intercepts, intercepts]
     head = nn.Linear(features.shape[1], len(classes))
     with torch.no_grad():
@@ -178,7 +179,7 @@ def ridge_head(features: NDArray[np.float32], labels: NDArray[Any], classes: Seq
 
 @contextmanager
 def _numpy_generator_kept() -> Iterator[None]:
-    """aeon seeds numpy's global generator: give it back as it was."""
+    """Restore the state of NumPy's global generator afterwards, because aeon seeds it."""
     state = np.random.get_state()  # noqa: NPY002
     try:
         yield

@@ -31,17 +31,17 @@ from comodo.models.checkpoints import read_json
 
 
 class BaselineStudent(Student):
-    """A network over all channels at once; windows are stretched to its `seq_len` samples."""
+    """Network that embeds all channels jointly; windows are stretched to its `seq_len` samples."""
 
     network: ClassVar[type[Any]]
 
     def __init__(self, config: Mapping[str, Any], options: StudentOptions) -> None:
-        """Make one with random weights from the arguments of the network."""
+        """Create a student with random weights from the arguments of the network."""
         defaults = keywords(self.network)
         check_keys(self.family, config, set(defaults) - {"channels"})
         if options.reduction != "concat":
             raise ModelError(
-                f"{self.family} sees all channels at once, there is nothing to reduce: leave `reduction` out"
+                f"{self.family} embeds all channels jointly, so there is nothing to reduce: leave `reduction` out"
             )
         self._config = {**defaults, **config, "channels": options.channels}
         try:
@@ -52,7 +52,7 @@ class BaselineStudent(Student):
         self.dim = model.dim
 
     def embed(self, windows: Tensor, mask: Tensor | None) -> Tensor:
-        """Embed windows (B, C, T) of any length T; there is no mask, since windows are stretched and never padded."""
+        """Embed windows (B, C, T) of any length T. Windows are stretched and not padded, so `mask` has no zeros."""
         refuse_padding(mask, self.family)
         embeddings: Tensor = self.model(stretch(windows, self._config["seq_len"]))
         return embeddings
@@ -65,7 +65,7 @@ class BaselineStudent(Student):
         ), None
 
     def config(self) -> dict[str, Any]:
-        """The family, and all arguments of the network."""
+        """Return the family and all arguments of the network."""
         return {"family": self.family, **self._config}
 
     def save(self, folder: Path) -> None:
@@ -77,19 +77,19 @@ class BaselineStudent(Student):
 
     @classmethod
     def fresh(cls, config: Mapping[str, Any], options: StudentOptions) -> Student:
-        """Make one with random weights from the arguments of the network."""
+        """Create a student with random weights from the arguments of the network."""
         return cls(config, options)
 
     @classmethod
     def sketch(cls, config: Mapping[str, Any], options: StudentOptions) -> BaselineStudent:
-        """Make the model of a config.json."""
+        """Build the model that config.json describes."""
         return cls(
             {key: value for key, value in config.items() if key not in ("family", "channels")}, options
         )
 
     @classmethod
     def pretrained(cls, folder: str, revision: str | None, options: StudentOptions) -> Student:
-        """Load what `save` wrote."""
+        """Load a folder of `save`."""
         student = cls.sketch(read_json(fetch(folder, "config.json", revision), dict), options)
         student.model.load_state_dict(load_file(fetch(folder, "model.safetensors", revision)), strict=False)
         return student
@@ -114,11 +114,11 @@ class InformerStudent(BaselineStudent):
 
 
 class MiniRocketStudent(BaselineStudent):
-    """MiniRocket, which is fitted and not trained; see `comodo.models.baselines.minirocket`."""
+    """MiniRocket, which is fitted without gradient descent; see `comodo.models.baselines.minirocket`."""
 
     family, network = "minirocket", MiniRocket
     fitted = True
 
     def fit(self, windows: NDArray[np.float32]) -> None:
-        """Learn dilations and biases from collated train windows (n, C, T)."""
+        """Fit dilations and biases to collated train windows (n, C, T)."""
         self.model.fit(windows)

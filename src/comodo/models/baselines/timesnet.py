@@ -13,18 +13,18 @@ from comodo.models.baselines.embedding import SampleEmbedding
 
 
 class TimesNet(nn.Module):
-    """Series folded at their strongest periods into images, which 2-D inception convolutions read.
+    """TimesNet's encoder: fold series at their strongest periods into images, and apply 2-D inception convolutions.
 
-    Sizes are those of the authors' classification of accelerometer gestures.
+    Default sizes are those of the authors' classification of accelerometer gestures.
 
     Args:
-        seq_len: samples per window, T.
-        d_model: width of a token (there is one per sample).
+        seq_len: T, samples per window.
+        d_model: width of a token; there is one token per sample.
         d_ff: width between the two convolutions of a block.
         e_layers: number of blocks.
-        top_k: periods that a block looks at.
+        top_k: number of periods per block.
         num_kernels: kernels of an inception convolution: 1×1, 3×3, 5×5, …
-        dropout: share dropped in training.
+        dropout: dropout rate.
         channels: C, of a window.
     """
 
@@ -46,12 +46,12 @@ class TimesNet(nn.Module):
             )
         self.embedding = SampleEmbedding(d_model, seq_len, dropout, channels)
         self.blocks = nn.ModuleList(TimesBlock(d_model, d_ff, top_k, num_kernels) for _ in range(e_layers))
-        self.norm = nn.LayerNorm(d_model)  # one for all blocks, as the authors have it
+        self.norm = nn.LayerNorm(d_model)  # shared by all blocks, as in the authors' code
         self.dropout = nn.Dropout(dropout)
         self.dim = seq_len * d_model
 
     def forward(self, windows: Tensor) -> Tensor:
-        """Windows (B, C, T) → (B, T · d_model)."""
+        """Map windows (B, C, T) → (B, T · d_model)."""
         tokens: Tensor = self.embedding(windows)
         for block in self.blocks:
             tokens = self.norm(block(tokens))
@@ -60,7 +60,7 @@ class TimesNet(nn.Module):
 
 
 class TimesBlock(nn.Module):
-    """Fold at each of the top periods, convolve, unfold, and add up, weighted by the strength of the period."""
+    """Fold at each of the top periods, convolve, unfold, and sum, weighted by the strengths of the periods."""
 
     def __init__(self, d_model: int, d_ff: int, top_k: int, num_kernels: int) -> None:
         super().__init__()
@@ -70,10 +70,10 @@ class TimesBlock(nn.Module):
         )
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, T, D) → (B, T, D).
+        """Map tokens (B, T, D) → (B, T, D).
 
-        Each series has periods of its own (equation 1 of the paper; its code takes those of the batch's mean), so that
-        no window's features depend on the batch it comes in. Series of equal period are convolved together.
+        Periods are computed per series, as in equation 1 of the paper, so features do not depend on the batch. The
+        authors' code uses the periods of the batch mean. Series of equal period are convolved together.
         """
         periods, strengths = strongest_periods(tokens, self.top_k)
         weights = strengths.softmax(dim=1)  # (B, k)
@@ -86,17 +86,17 @@ class TimesBlock(nn.Module):
 
     def _through_image(self, tokens: Tensor, period: int) -> Tensor:
         length = tokens.shape[1]
-        padded = F.pad(tokens, (0, 0, 0, -length % period))  # zeros at the end, up to a whole period
+        padded = F.pad(tokens, (0, 0, 0, -length % period))  # zeros at the end, to a multiple of the period
         image = padded.unflatten(1, (-1, period)).permute(0, 3, 1, 2)  # (B, D, periods, period)
         convolved: Tensor = self.convolve(image).permute(0, 2, 3, 1).flatten(1, 2)
         return convolved[:, :length]
 
 
 class Inception(nn.Module):
-    """The mean of 2-D convolutions of 1×1, 3×3, 5×5, … that keep the size.
+    """Mean of 2-D convolutions of 1×1, 3×3, 5×5, … that keep the size.
 
-    Convolution is linear: one with the mean of the kernels, each amid zeros, gives the same for less than half the
-    multiplications.
+    Convolution is linear, so one convolution with the mean of the zero-padded kernels gives the same result. It needs
+    less than half of the multiplications.
     """
 
     kernels: Any  # a ModuleList of Conv2d
@@ -111,7 +111,7 @@ class Inception(nn.Module):
             nn.init.zeros_(kernel.bias)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Images (B, width_in, H, W) → (B, width_out, H, W)."""
+        """Map images (B, width_in, H, W) → (B, width_out, H, W)."""
         largest = len(self.kernels) - 1
         weights = [F.pad(kernel.weight, (largest - i,) * 4) for i, kernel in enumerate(self.kernels)]
         biases = [kernel.bias for kernel in self.kernels]
@@ -123,7 +123,7 @@ class Inception(nn.Module):
 def strongest_periods(tokens: Tensor, k: int) -> tuple[Tensor, Tensor]:
     """Return the periods (B, k), in samples, of the strongest frequencies of series (B, T, D), and their strengths.
 
-    A strength is the Fourier amplitude, averaged over the D features. The mean of a series is no period.
+    A strength is the Fourier amplitude, averaged over the D features. Frequency zero is excluded.
     """
     length = tokens.shape[1]
     amplitudes = torch.fft.rfft(tokens, dim=1).abs().mean(dim=2)[:, 1:]

@@ -79,5 +79,5 @@ def test_positions_are_sines_and_cosines() -> None:
 
 
 def test_heads_must_divide_the_width() -> None:
-    with pytest.raises(ValueError, match="d_model is 10, which 4 heads"):
+    with pytest.raises(ValueError, match="d_model is 10, which n_heads = 4"):
         Informer(d_model=10, n_heads=4)

@@ -137,5 +137,5 @@ def test_ridge_labels_that_make_no_sense() -> None:
     features = np.ones((4, 5), np.float32)
     with pytest.raises(ValueError, match="all of one class"):
         ridge_head(features, np.array(["sit"] * 4), ["run", "sit"])
-    with pytest.raises(ValueError, match="label 'fly' is none of the classes"):
+    with pytest.raises(ValueError, match="label 'fly' is not one of the classes"):
         ridge_head(features, np.array(["sit", "run", "fly", "sit"]), ["run", "sit"])

@@ -39,5 +39,5 @@ def test_a_saved_baseline_names_itself_and_every_argument(tmp_path: Path) -> Non
 def test_baselines_refuse_padding_and_reduction(family: str) -> None:
     with pytest.raises(ValueError, match=f"{family} cannot mask padding"):
         small_student(family)(torch.randn(2, 6, 64), torch.zeros(2, 64))
-    with pytest.raises(ValueError, match=f"{family} sees all channels at once.*leave `reduction` out"):
+    with pytest.raises(ValueError, match=f"{family} embeds all channels jointly.*leave `reduction` out"):
         new_student(family, FRESH[family], 0, reduction="mean")
