@@ -47,6 +47,11 @@ NOTES: Final = {
         "the table says `video_start: creation_time`",
         "the IMU is placed by the video file's creation time, which is known to a second",
     ),
+    "imu_payloads": Kind(
+        "a GoPro file whose telemetry payloads cannot be counted",
+        "the samples are spread evenly over the file",
+    ),
+    "imu_sidecar": Kind("the table names a file of IMU beside the video (.gcsv, .bbl, .bfl)", "it is used"),
     # columns and values
     "imu_row_numbers": Kind(
         "UESTC-MMEA-CL: the first of seven columns counts the rows", "the six columns after it are used"

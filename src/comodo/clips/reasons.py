@@ -36,5 +36,6 @@ REASONS = {
     "imu_clock": "the timestamps give no sampling rate",
     "imu_repeated_column": "a column's name is in the header more than once",
     "imu_extra_cells": "rows have more cells than the header: the columns may be shifted",
+    "imu_time_lapse": "a camera's time lapse or TimeWarp: its telemetry holds averages, one per frame",
     "imu_two_devices": "the rows alternate between two devices",
 }

@@ -18,6 +18,7 @@ T = TypeVar("T")
 IMU_REASONS: Final = (
     "imu_missing_file", "imu_unreadable", "imu_no_stream", "imu_empty", "imu_missing_column", "imu_empty_column",
     "imu_bad_number", "imu_constant", "imu_clock", "imu_repeated_column", "imu_extra_cells", "imu_two_devices",
+    "imu_time_lapse",
 )  # fmt: skip
 """What an `ImuError` of a user's layout may name; `comodo.clips.REASONS` describes them."""
 

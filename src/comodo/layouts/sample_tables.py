@@ -51,12 +51,12 @@ def find_overclaim(file: BinaryIO) -> str:
     fragments = _Track()
     tracks = [fragments]
     parts = [(0, size, fragments)]
-    boxes = 0
+    number = 0
     while parts:
         begin, end, track = parts.pop()
-        for kind, start, stop in _boxes(file, begin, end):
-            boxes += 1
-            if boxes > MOST_BOXES:
+        for kind, start, stop in boxes(file, begin, end):
+            number += 1
+            if number > MOST_BOXES:
                 return f"it has more than {MOST_BOXES} boxes"
             if kind == b"cmov":
                 return "its header is compressed"
@@ -70,8 +70,8 @@ def find_overclaim(file: BinaryIO) -> str:
     return f"its tables claim {claimed} samples in {held} bytes" if claimed > held else ""
 
 
-def _boxes(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """The boxes in a part of a file: kind, begin and end of the content."""
+def boxes(file: BinaryIO, begin: int, end: int) -> Iterator[tuple[bytes, int, int]]:
+    """Yield the boxes in a part of a file: kind, begin and end of the content."""
     while begin + 8 <= end:
         file.seek(begin)
         head = file.read(16)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from comodo.config import SPLITS, DatasetSettings
 from comodo.errors import ImuError, LayoutError
-from comodo.layouts.camera import read_camera
+from comodo.layouts.camera import SIDECARS, read_camera
 from comodo.layouts.imu_csv import read_imu_csv
 from comodo.layouts.split_files import LARGEST_LIST, check_root, check_splits, read_text, required_splits
 from comodo.layouts.types import STANDARD_GRAVITY, ImuSamples, Recording
@@ -167,9 +167,8 @@ class Table:
 
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
         """Read the IMU of a recording from its csv or camera file, cut out with a small margin. Raises `ImuError`."""
-        samples = (
-            read_camera(recording.imu) if recording.imu == recording.video else self._read_csv(recording.imu)
-        )
+        camera = recording.imu == recording.video or recording.imu.suffix.lower() in SIDECARS
+        samples = read_camera(recording.imu) if camera else self._read_csv(recording.imu)
         offset = recording.offset_s
         if offset is None:
             assert recording.video is not None  # `_offset` has seen to it
@@ -214,7 +213,7 @@ def check_imu_described(name: str, settings: DatasetSettings, recordings: Sequen
 
     Apart from `recordings()`, as most jobs of the workflow list recordings without knowing of `imu`.
     """
-    undescribed = [r.imu for r in recordings if r.imu != r.video]
+    undescribed = [r.imu for r in recordings if r.imu != r.video and r.imu.suffix.lower() not in SIDECARS]
     if settings.layout == "table" and settings.imu.csv is None and undescribed:
         key = f"datasets.{name}.imu.csv"
         raise LayoutError(f"{undescribed[0]} is a csv: describe its columns in config key {key}")
