@@ -27,6 +27,8 @@ ENCODED = {
     "encode_video": 2, "merge_embeddings": 1, "select_anchors": 1, "extract_teacher_features": 1,
     **BOTH, "evaluate_anchors": 3, "evaluate_svm": 3,
 }  # fmt: skip
+SCORED = {"report_quality": 1, "merge_clips": 1, **ENCODED}
+del SCORED["encode_video"]
 PAIRED = {"pair_clips": 2, "report_quality": 1, "merge_clips": 1, **ENCODED}
 IMU = {"preprocess_imu": 2, **PAIRED}
 VIDEO = {"extract_clips": 2, **PAIRED}
@@ -88,7 +90,7 @@ TABLE: dict[str, list[tuple[str, Any, dict[str, int]]]] = {
         ("labels_per_class", [1, "all"], {"evaluate_svm": 3, "report": 1}),
         ("label_draws", 2, {"evaluate_svm": 3, "report": 1}),
         ("max_train_windows", 50, {"evaluate_svm": 3, "report": 1}),
-        ("score_windows", "imu", {"report_quality": 1, "merge_clips": 1}),
+        ("score_windows", "imu", SCORED),
     ],
 }
 BLOCKS = {

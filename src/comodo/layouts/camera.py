@@ -15,14 +15,11 @@ from comodo.errors import ImuError
 from comodo.layouts.gpmf import Payloads, read_payloads, sample_times
 from comodo.layouts.reader_packages import require_reader
 from comodo.layouts.sample_tables import find_overclaim
-from comodo.layouts.types import ImuSamples
+from comodo.layouts.types import SIDECARS, ImuSamples
 from comodo.notes import note
 from comodo.storage.regular import open_regular
 
 SENSORS: Final = {"accl": "accelerometer", "gyro": "gyroscope"}
-
-SIDECARS: Final = (".gcsv", ".bbl", ".bfl")
-"""Files of IMU beside a video that telemetry-parser reads; only where the table names one."""
 
 
 def read_camera(path: Path) -> ImuSamples:

@@ -22,10 +22,9 @@ from pathlib import Path
 
 from comodo.config import SPLITS, DatasetSettings
 from comodo.errors import ImuError, LayoutError
-from comodo.layouts.camera import SIDECARS, read_camera
 from comodo.layouts.imu_csv import read_imu_csv
 from comodo.layouts.split_files import LARGEST_LIST, check_root, check_splits, read_text, required_splits
-from comodo.layouts.types import STANDARD_GRAVITY, ImuSamples, Recording
+from comodo.layouts.types import SIDECARS, STANDARD_GRAVITY, ImuSamples, Recording
 from comodo.layouts.video_clock import CREATION_TIME, clock_hint, creation_time, epoch_seconds
 from comodo.notes import note
 
@@ -167,6 +166,8 @@ class Table:
 
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
         """Read the IMU of a recording from its csv or camera file, cut out with a small margin. Raises `ImuError`."""
+        from comodo.layouts.camera import read_camera
+
         camera = recording.imu == recording.video or recording.imu.suffix.lower() in SIDECARS
         samples = read_camera(recording.imu) if camera else self._read_csv(recording.imu)
         offset = recording.offset_s

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 STANDARD_GRAVITY = 9.80665  # m/s² per g
+SIDECARS = (".gcsv", ".bbl", ".bfl")  # files of IMU beside a video; read only where a table names one
 
 
 @dataclass(frozen=True, slots=True)

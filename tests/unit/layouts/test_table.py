@@ -209,7 +209,7 @@ def test_real_pauses_and_true_times_stay() -> None:
 @pytest.mark.realdata
 @pytest.mark.parametrize(
     ("name", "accel", "gyro", "last_s"),
-    [("hero7", 2175, 2175, 11.006), ("max-heromode", 2082, 2082, 10.539), ("karma", 2397, 4795, 12.059)],
+    [("hero7", 2175, 2175, 11.006), ("max-heromode", 2082, 2082, 10.539), ("karma", 2397, 4795, 12.079)],
 )
 def test_gopro_files_run_at_a_steady_rate(
     realdata: Path, tmp_path: Path, name: str, accel: int, gyro: int, last_s: float
