@@ -52,6 +52,10 @@ NOTES: Final = {
         "the samples are spread evenly over the file",
     ),
     "imu_sidecar": Kind("the table names a file of IMU beside the video (.gcsv, .bbl, .bfl)", "it is used"),
+    "imu_second": Kind(
+        "Aria glasses: the first IMU has no samples",
+        "the second one is used, rotated into the axes of the first by the calibration in the file",
+    ),
     # columns and values
     "imu_row_numbers": Kind(
         "UESTC-MMEA-CL: the first of seven columns counts the rows", "the six columns after it are used"

@@ -94,8 +94,10 @@ class EgoExo4D:
             return [samples]
         from comodo.layouts.aria import read_vrs
 
-        values, first_frame_ns = read_vrs(recording.imu)
+        values, first_frame_ns, second = read_vrs(recording.imu)
         notes = []
+        if second:
+            notes.append(note("imu_second", "the first IMU has no samples: the second one is used"))
         start_ns = values[0, 0] if recording.video is None else self._video_start_ns(recording.id)
         if start_ns is None:
             start_ns = first_frame_ns

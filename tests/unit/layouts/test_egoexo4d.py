@@ -204,9 +204,25 @@ def test_the_second_sensor_stands_in(root: Path, aria: Path, monkeypatch: pytest
 
     source = Path(module.__file__).read_text()
     stand_in = root / "reader.py"
+    first = read(root, aria)
     stand_in.write_text(source.replace('"1202-1", "1202-2"', '"1202-9", "1202-2"'))
     monkeypatch.setattr(module, "__file__", str(stand_in))
-    assert read(root, aria).accel.shape == (3, 319)
+    second = read(root, aria)
+    assert second.accel.shape == (3, 319)
+    assert second.notes == ["imu_second: the first IMU has no samples: the second one is used"]
+    for one, other in zip(first.gyro, second.gyro, strict=True):  # a rigid body: both turn alike
+        assert np.corrcoef(np.interp(second.gyro_t, first.gyro_t, one), other)[0, 1] > 0.98
+    np.testing.assert_allclose(second.accel.mean(axis=1), first.accel.mean(axis=1), atol=0.4)
+
+
+def test_without_a_calibration_the_second_sensor_is_refused() -> None:
+    from comodo.layouts.aria import rotation_between
+
+    for calibration in ("", "{}", '{"ImuCalibrations": [{"Label": "imu-left"}]}'):
+        assert np.isnan(rotation_between(calibration)).all()
+    turned = '{"ImuCalibrations": [{"Label": "imu-%s", "T_Device_Imu": {"UnitQuaternion": [%s, [0, 0, %s]]}}'
+    quarter = turned % ("left", "0.70710678", "0.70710678") + "," + (turned % ("right", 1, 0))[20:] + "]}"
+    np.testing.assert_allclose(rotation_between(quarter) @ [1, 0, 0], [0, 1, 0], atol=1e-7)
 
 
 @pytest.mark.realdata
