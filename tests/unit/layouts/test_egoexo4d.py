@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Any
@@ -220,8 +221,10 @@ def test_without_a_calibration_the_second_sensor_is_refused() -> None:
 
     for calibration in ("", "{}", '{"ImuCalibrations": [{"Label": "imu-left"}]}'):
         assert np.isnan(rotation_between(calibration)).all()
-    turned = '{"ImuCalibrations": [{"Label": "imu-%s", "T_Device_Imu": {"UnitQuaternion": [%s, [0, 0, %s]]}}'
-    quarter = turned % ("left", "0.70710678", "0.70710678") + "," + (turned % ("right", 1, 0))[20:] + "]}"
+    half = 0.5**0.5
+    places = {"left": [half, [0, 0, half]], "right": [1, [0, 0, 0]]}  # a quarter turn about z; none
+    known = [{"Label": f"imu-{k}", "T_Device_Imu": {"UnitQuaternion": q}} for k, q in places.items()]
+    quarter = json.dumps({"ImuCalibrations": known})
     np.testing.assert_allclose(rotation_between(quarter) @ [1, 0, 0], [0, 1, 0], atol=1e-7)
 
 
