@@ -52,6 +52,10 @@ NOTES: Final = {
         "the samples are spread evenly over the file",
     ),
     "imu_sidecar": Kind("the table names a file of IMU beside the video (.gcsv, .bbl, .bfl)", "it is used"),
+    "imu_chapter": Kind(
+        "the next chapter of a GoPro recording lies beside it and is not in the table",
+        "only this file is used",
+    ),
     "imu_second": Kind(
         "Aria glasses: the first IMU has no samples",
         "the second one is used, rotated into the axes of the first by the calibration in the file",

@@ -154,7 +154,7 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
             signal = read_signal(path, settings)
             windows = cut_windows(signal, settings.clip_s)
         except ImuError as error:
-            faults.append(str(error))
+            faults.append(str(error) if str(path) in str(error) else f"{path}: {error}")
             left_out.append(f"{path}: left out, {REASONS[error.reason]} ({error})")
             left_out += [f"{path}: note: {text}" for text in error.notes]
             continue

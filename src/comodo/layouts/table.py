@@ -18,6 +18,7 @@ import io
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 
 from comodo.config import SPLITS, DatasetSettings
@@ -160,16 +161,24 @@ class Table:
                 if cut.split not in furthest or _end(cut) > _end(furthest[cut.split]):
                     furthest[cut.split] = cut
 
+    @cached_property
+    def _listed(self) -> set[Path]:
+        """The videos of the table."""
+        return {recording.video for recording in self.recordings() if recording.video is not None}
+
     def clock_files(self, recording: Recording) -> list[Path]:
         """Name nothing: a csv or camera file holds its own clock."""
         return []
 
     def read_imu(self, recording: Recording) -> list[ImuSamples]:
         """Read the IMU of a recording from its csv or camera file, cut out with a small margin. Raises `ImuError`."""
-        from comodo.layouts.camera import read_camera
+        from comodo.layouts.camera import next_chapter, read_camera
 
         camera = recording.imu == recording.video or recording.imu.suffix.lower() in SIDECARS
         samples = read_camera(recording.imu) if camera else self._read_csv(recording.imu)
+        if camera and (chapter := next_chapter(recording.imu)) and chapter not in self._listed:
+            text = f"the next chapter {chapter.name} lies beside it and is not in the table"
+            samples.notes.append(note("imu_chapter", text))
         offset = recording.offset_s
         if offset is None:
             assert recording.video is not None  # `_offset` has seen to it

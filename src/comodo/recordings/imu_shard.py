@@ -93,8 +93,8 @@ def _clock_values(signal: ImuSignal) -> dict[str, float]:
         return {}
     accel, gyro = signal.clocks
     shares = ("jitter", "repeated", "backward", "missing")
-    worst = {f"imu_{name}": max(getattr(accel, name), getattr(gyro, name)) for name in shares}
-    return {"accel_hz": accel.rate_hz, "gyro_hz": gyro.rate_hz} | worst
+    worst = {f"imu_{name}": round(max(getattr(accel, name), getattr(gyro, name)), 6) for name in shares}
+    return {"accel_hz": round(accel.rate_hz, 3), "gyro_hz": round(gyro.rate_hz, 3)} | worst
 
 
 def read_clocks(path: Path) -> dict[str, dict[str, float]]:

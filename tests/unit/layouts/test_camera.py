@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from comodo.config import DatasetSettings
 from comodo.errors import ImuError
-from comodo.layouts.camera import read_camera
+from comodo.layouts.camera import next_chapter, read_camera
 from comodo.layouts.mp4_tracks import read_tracks
+from comodo.layouts.opening import open_layout
 from comodo.recordings.resample import resample
 from tests.support.writers import write_video
 
@@ -62,6 +64,43 @@ def test_a_stalled_imu_is_a_hole(
 def test_the_small_copy_of_a_gopro_file_is_read(realdata: Path, tmp_path: Path) -> None:
     shutil.copy(realdata / "gopro/hero7.mp4", tmp_path / "GL010001.LRV")
     assert len(read_camera(tmp_path / "GL010001.LRV").accel_t) == 2175
+
+
+def test_a_chapter_that_nobody_listed_is_noted(tmp_path: Path) -> None:
+    for name, following in (
+        ("GX010001", "GX020001"),
+        ("GH990001", None),
+        ("GOPR0007", "GP010007"),
+        ("a", None),
+    ):
+        path = tmp_path / f"{name}.MP4"
+        assert next_chapter(path) is None
+        if following:
+            (tmp_path / f"{following}.MP4").touch()
+            assert next_chapter(path) == tmp_path / f"{following}.MP4"
+
+
+@pytest.mark.realdata
+def test_the_table_knows_which_chapters_are_listed(realdata: Path, tmp_path: Path) -> None:
+    for name in ("GX010001.MP4", "GX020001.MP4"):
+        shutil.copy(realdata / "gopro/hero7.mp4", tmp_path / name)
+    for listed in (False, True):
+        other = "GX020001" if listed else "b"
+        rows = [f"a{n},train,{'ab'[n]},GX010001.MP4,,{n},{n + 1}" for n in range(2)]
+        rows += [f"v{n},val,{'ab'[n]},c.MP4,,{n},{n + 1}" for n in range(2)]
+        rows += [f"t{n},test,{'ab'[n]},{other}.MP4,,{n},{n + 1}" for n in range(2)]
+        (tmp_path / "t.csv").write_text(
+            "\n".join(["recording,split,label,video,imu,start_s,end_s", *rows]) + "\n"
+        )
+        settings = {
+            "layout": "table",
+            "root": str(tmp_path),
+            "table": str(tmp_path / "t.csv"),
+            "video": {"fps": 10},
+        }
+        reader = open_layout("own", DatasetSettings.model_validate(settings))
+        kinds = {text.partition(":")[0] for text in reader.read_imu(reader.recordings()[0])[0].notes}
+        assert kinds == (set() if listed else {"imu_chapter"})
 
 
 def test_a_sidecar_is_read_only_where_it_is_named(tmp_path: Path) -> None:
