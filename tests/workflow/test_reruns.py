@@ -57,6 +57,7 @@ TABLE: dict[str, list[tuple[str, Any, dict[str, int]]]] = {
         ("compile", True, {}),
         ("precision", "bfloat16", ENCODED),
         ("flip", 0.5, ENCODED),
+        ("pooling", "first", ENCODED),
         ("n_frames", 4, {}),  # the model's own
         ("n_frames", 2, ENCODED),
         ("seed", 1, {"make_teacher": 1, **ENCODED}),

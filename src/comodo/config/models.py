@@ -89,6 +89,10 @@ class TeacherSettings(ModelSettings):
     n_frames: int | None = Field(
         None, ge=1, description="frames per clip; default the model's own, 8 for an image model (frame mean)"
     )
+    pooling: Literal["mean", "first"] | None = Field(
+        None,
+        description="VideoMAE: embed a clip by the mean over its tokens or by the first; default: as its config says",
+    )
     flip: float = Field(
         0.0,
         ge=0,
@@ -120,16 +124,18 @@ class TeacherSettings(ModelSettings):
         own_frames = self.architecture_config.get("num_frames", FRAMES.get(self.architecture or ""))
         if self.architecture is not None and self.n_frames == own_frames:
             without_effect.add("n_frames")
-        return _usual(self, without_effect).model_dump(mode="json", exclude={"pretraining"})
+        # A key without a value is left out: it did not exist when the stores of older versions were made.
+        absent = {"pooling"} if self.pooling is None else set()
+        return _usual(self, without_effect).model_dump(mode="json", exclude={"pretraining", *absent})
 
     @model_validator(mode="after")
     def _fresh(self) -> TeacherSettings:
         if self.pretraining is not None and self.architecture is None:
             raise ValueError("`pretraining` needs an `architecture`: a checkpoint is used as it is")
         if self.class_path is not None:
-            self.refuse_beside("class", {"revision", "architecture_config", "n_frames", "compile"})
+            self.refuse_beside("class", {"revision", "architecture_config", "n_frames", "compile", "pooling"})
         if self.embeddings is not None:
-            keys = {"revision", "architecture_config", "n_frames", "compile", "flip", "precision"}
+            keys = {"revision", "architecture_config", "n_frames", "compile", "flip", "precision", "pooling"}
             self.refuse_beside("embeddings", keys)
         return self
 

@@ -190,5 +190,10 @@ def start_teacher(settings: TeacherSettings, made: Path | None, device: str) -> 
     if made is not None:
         check_made(made, settings.made_by())
     return load_teacher(
-        made or settings.checkpoint or "", settings.revision, device, settings.n_frames, settings.precision
+        made or settings.checkpoint or "",
+        settings.revision,
+        device,
+        settings.n_frames,
+        settings.precision,
+        settings.pooling,
     )

@@ -43,6 +43,23 @@ SHARE: Final = 4
 """Maximum ratio of a model's weights to those in its checkpoint, for models of which only a part is used."""
 
 
+POINTER: Final = b"version https://git-lfs.github.com/spec/"
+SHORTEST: Final = 1024
+"""Bytes; a git-lfs pointer is shorter."""
+
+
+def check_fetched(folder: Path, whose: str) -> None:
+    """Raise `ModelError` if a file of a folder is a git-lfs pointer: its content was never downloaded."""
+    if not folder.is_dir():
+        return
+    for file in sorted(folder.iterdir()):
+        if file.suffix not in {".json", ".safetensors", ".bin"} or not file.is_file():
+            continue
+        if file.stat().st_size < SHORTEST and read_bytes(file).startswith(POINTER):
+            text = f"{file.name} is a git-lfs pointer, not the file itself: run `git lfs pull` in {folder}"
+            raise ModelError(f"{whose}: {text}")
+
+
 def read_json(path: Path, kind: type[T], largest: float = math.inf) -> T:
     """Read a small JSON file.
 

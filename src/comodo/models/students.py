@@ -24,6 +24,7 @@ from comodo.models.baselines.students import (
 from comodo.models.by_class import ClassStudent
 from comodo.models.checkpoints import (
     check_depths,
+    check_fetched,
     check_finite,
     check_kinds,
     check_unused,
@@ -93,6 +94,7 @@ def load_student(
 
 def _load(name: str, revision: str | None, options: StudentOptions) -> Student:
     folder = Path(name)
+    check_fetched(folder, f"student {name!r}")
     check_sums(folder)
     if (folder / OWN_FILE).is_file() and not (folder / SUMS).is_file():
         raise ModelError(

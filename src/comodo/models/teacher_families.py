@@ -15,7 +15,10 @@ from torch import Tensor
 
 def _videomae(model: Any, pixels: Tensor) -> Tensor:
     tokens: Tensor = model(pixel_values=pixels).last_hidden_state
-    return tokens.mean(dim=1) if model.config.use_mean_pooling else tokens[:, 0]
+    # `use_mean_pooling` also says whether the model has a final norm, so that another pooling must not change it.
+    pooling = getattr(model.config, "comodo_pooling", None)
+    mean = model.config.use_mean_pooling if pooling is None else pooling == "mean"
+    return tokens.mean(dim=1) if mean else tokens[:, 0]
 
 
 def _timesformer(model: Any, pixels: Tensor) -> Tensor:

@@ -89,10 +89,19 @@ def _check_colours(processor: dict[str, Any], whose: str) -> None:
     """Raise `ModelError` unless means and deviations are three numbers each and the deviations positive."""
     for key in ("image_mean", "image_std"):
         values = processor[key]
-        if not isinstance(values, list) or len(values) != 3 or not all(_is_number(value) for value in values):
-            raise ModelError(f"{whose}: {key}: {str(values)[:80]} is not a list of three numbers")
-    if min(processor["image_std"]) <= 0:
+        many = values if isinstance(values, list) else [values]
+        if len(many) not in (1, 3) or not all(_is_number(value) for value in many):
+            raise ModelError(
+                f"{whose}: {key}: {str(values)[:80]} is neither a number nor a list of three numbers"
+            )
+    if min(colours(processor["image_std"])) <= 0:
         raise ModelError(f"{whose}: image_std: {processor['image_std']} has a deviation that is not positive")
+
+
+def colours(values: float | list[float]) -> list[float]:
+    """Return a mean or deviation for each of the three colours; `transformers` also allows one for all."""
+    many = values if isinstance(values, list) else [values]
+    return list(many) * (3 // len(many))
 
 
 def _is_number(value: object) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,10 +15,18 @@ from torch import Tensor
 from comodo.errors import ModelError
 from comodo.jobs.devices import autocast, send
 from comodo.jobs.versions import VERSIONS
-from comodo.models.checkpoints import check_depths, check_finite, check_unused, read_json, sketched
+from comodo.models.checkpoints import (
+    check_depths,
+    check_fetched,
+    check_finite,
+    check_unused,
+    read_json,
+    sketched,
+)
 from comodo.models.teacher_families import FAMILIES, IMAGE_MODEL, Family
 from comodo.models.teacher_files import (
     check_size,
+    colours,
     folder_digest,
     processed_size,
     read_preprocessor,
@@ -25,6 +34,8 @@ from comodo.models.teacher_files import (
 )
 from comodo.storage.artefacts import check_sums, read_whole
 from comodo.text import first_line
+
+log = logging.getLogger(__name__)
 
 MOST_FRAMES = 1024
 IMAGE_FRAMES = 8  # default frames per clip of an image model
@@ -130,6 +141,7 @@ def load_teacher(
     device: str = "cpu",
     n_frames: int | None = None,
     precision: str = "float32",
+    pooling: Literal["mean", "first"] | None = None,
 ) -> Teacher:
     """Load a frozen teacher with `from_pretrained`.
 
@@ -140,25 +152,34 @@ def load_teacher(
         device: a torch device.
         n_frames: frames per clip. Default: the number in the video model's config, or 8 for an image model.
         precision: precision of matrix products, "float32" or "bfloat16".
+        pooling: VideoMAE only: the mean over tokens, or the first token. Default: as the config says.
 
     Raises:
         ModelError: if the model does not exist, is not for videos or images, lacks weights, or does not support
-            `n_frames`.
+            `n_frames` or `pooling`.
         DamageError: if the files of the folder do not match its `SHA256SUMS`.
     """
     name = str(id_or_folder)
-    return read_whole(Path(name), lambda: _load(name, revision, device, n_frames, precision))
+    return read_whole(Path(name), lambda: _load(name, revision, device, n_frames, precision, pooling))
 
 
-def _load(name: str, revision: str | None, device: str, n_frames: int | None, precision: str) -> Teacher:
+def _load(
+    name: str, revision: str | None, device: str, n_frames: int | None, precision: str, pooling: str | None
+) -> Teacher:
     import transformers
 
+    check_fetched(Path(name), f"teacher {name!r}")
     check_sums(Path(name))
     if (file := Path(name, "config.json")).is_file():
         check_depths(read_json(file, dict), f"teacher {name!r}")
     try:
         config = transformers.AutoConfig.from_pretrained(name, revision=revision, trust_remote_code=False)
     except Exception as error:  # `transformers` raises any exception for an invalid config
+        if "trust_remote_code" in str(error):
+            raise ModelError(
+                f"teacher {name!r} needs Python code of its own checkpoint, which is never run: wrap the model in a "
+                "class of your own (config key `class`), or encode the clips elsewhere (`embeddings`)"
+            ) from error
         raise ModelError(f"teacher {name!r}: no config could be read: {first_line(error)}") from error
     tower = getattr(config, "vision_config", None) or config
     if not isinstance(tower, transformers.PreTrainedConfig):
@@ -166,6 +187,7 @@ def _load(name: str, revision: str | None, device: str, n_frames: int | None, pr
             f"teacher {name!r}: config.json: vision_config: {str(tower)[:40]!r} does not describe a model"
         )
     family = _family_of(name, tower)
+    _set_pooling(name, tower, pooling)
     taken = _n_frames(name, family, tower, n_frames)
     processor = read_preprocessor(name, revision)
     size = getattr(tower, family.size) if family.size else processed_size(name, processor)
@@ -200,13 +222,15 @@ def _load(name: str, revision: str | None, device: str, n_frames: int | None, pr
     identity = {"model": name, "family": config.model_type, "version": VERSIONS["encode_video"]}
     if family.step or not family.frames:
         identity["n_frames"] = taken
+    if pooling is not None:
+        identity["pooling"] = pooling
     if Path(name).is_dir():
         identity["weights"] = folder_digest(Path(name))
     else:
         identity["revision"] = getattr(config, "_commit_hash", None) or revision or "main"
     preprocessing = {
-        "mean": list(processor["image_mean"]),
-        "std": list(processor["image_std"]),
+        "mean": colours(processor["image_mean"]),
+        "std": colours(processor["image_std"]),
         "image_size": side,
     }
     return Teacher(model, family, taken, preprocessing, identity, device, precision)
@@ -225,6 +249,27 @@ def _family_of(name: str, config: Any) -> Family:
             f"{', '.join(sorted(key for key, family in FAMILIES.items() if family.frames))}) or an image model"
         )
     return IMAGE_MODEL
+
+
+def _set_pooling(name: str, config: Any, pooling: str | None) -> None:
+    """Choose the pooling of a VideoMAE; warn of a first token that is the embedding only because nothing was chosen.
+
+    VideoMAE has no class token. The first one is of a patch in the top left corner of the first frames.
+    """
+    if config.model_type != "videomae":
+        if pooling is not None:
+            raise ModelError(
+                f"teacher {name!r}: pooling: only VideoMAE has a choice, not {config.model_type!r}"
+            )
+        return
+    if pooling is not None:
+        config.comodo_pooling = pooling
+    elif not config.use_mean_pooling:
+        log.warning(
+            "teacher %r: its config says use_mean_pooling: false, as after pretraining, so the embedding is the token "
+            "of one patch: set `pooling: mean` for the mean over all of them, or `pooling: first` to keep it",
+            name,
+        )
 
 
 def _n_frames(name: str, family: Family, config: Any, asked: int | None) -> int:

@@ -83,7 +83,7 @@ def test_frames_and_sides(kind: str, value: object, golden: Path, tmp_path: Path
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "content",
-    [[], 5, "text", {}, {"image_mean": 5}, {"image_mean": "abc"}, {"image_mean": [0, 0]}, {"image_mean": [0, 0, "0"]},
+    [[], 5, "text", {}, {"image_mean": "5"}, {"image_mean": "abc"}, {"image_mean": [0, 0]}, {"image_mean": [0, 0, "0"]},
      {"image_std": [0, 1, 1]}, {"image_std": [1, -1, 1]}, {"rescale_factor": "x"}, {"do_normalize": []}],
     ids=str,
 )  # fmt: skip
