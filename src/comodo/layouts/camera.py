@@ -19,7 +19,7 @@ from comodo.layouts.reader_packages import require_reader
 from comodo.layouts.sample_tables import find_overclaim
 from comodo.layouts.types import SIDECARS, ImuSamples
 from comodo.notes import note
-from comodo.storage.regular import open_regular
+from comodo.storage.regular import check_regular, open_regular
 
 SENSORS: Final = {"accl": "accelerometer", "gyro": "gyroscope"}
 
@@ -102,6 +102,7 @@ def _parse(path: Path) -> tuple[str, list[dict[str, Any]]]:
     """
     import telemetry_parser
 
+    check_regular(path)
     suffix = ".mp4" if path.suffix.lower() == ".lrv" else path.suffix  # GoPro's small copy of a video
     with tempfile.TemporaryDirectory() as folder:
         link = Path(folder, f"{path.stem[:100]}{suffix}")

@@ -15,6 +15,15 @@ from comodo.errors import VideoError
 from comodo.layouts.sample_tables import find_overclaim
 from comodo.storage.regular import open_regular
 
+BARE = (
+    "h264",
+    "hevc",
+    "m4v",
+    "mpegvideo",
+    "av1",
+    "obu",
+    "vvc",
+)  # FFmpeg's names of streams without a container
 MOST_PIXELS = 8192 * 8192  # of a frame; a small file can ask a decoder for any amount of memory
 MOST_MEMORY = 1 << 31  # bytes for the index of a file and the first frames of its tracks
 FORMATS = (
@@ -77,7 +86,13 @@ def _unknown_format(file: int) -> str:
         av.logging.set_level(level)
         av.logging.set_skip_repeated(skips)
     found = [name for _, name, message in messages if "not on whitelist" in message]
-    return f"its format is {found[0]}, which is none of {', '.join(FORMATS)}" if found else ""
+    if not found:
+        return ""
+    text = f"its format is {found[0]}, which is none of {', '.join(FORMATS)}"
+    if found[0] in BARE:
+        text += "; a bare stream has no timestamps: put it into a container at its frame rate, as in: ffmpeg -r 30 -i "
+        text += "in.h264 -c copy out.mp4"
+    return text
 
 
 @contextmanager

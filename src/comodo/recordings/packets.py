@@ -16,6 +16,8 @@ BURST: Final = 0.25
 """Share of the mean step below which a step lies within a burst, if many are."""
 BURSTS: Final = 0.4
 """Share of such steps above which samples come in bursts: half of them for bursts of two."""
+FEWEST_PAUSES: Final = 5
+"""Between bursts; fewer are holes."""
 LONGEST_PAUSE_S: Final = 1.0
 """Between bursts; longer steps are holes and do not count for the mean step."""
 COARSEST_S: Final = 2.0
@@ -51,7 +53,8 @@ def spread_packets(stretch: Stretch, output_s: float, notes: list[str]) -> tuple
         step = np.diff(time)
     near = step == 0
     usual = step[step <= LONGEST_PAUSE_S]
-    if len(usual) and (usual < BURST * usual.mean()).mean() > BURSTS:
+    pauses = int((usual >= BURST * usual.mean()).sum()) if len(usual) else 0
+    if FEWEST_PAUSES <= pauses < (1 - BURSTS) * len(usual):
         near |= step < BURST * usual.mean()  # packets whose samples bear nearly one time
     if not near.any():
         return Stretch(time, values, stretch.row), repeated

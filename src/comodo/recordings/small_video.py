@@ -5,27 +5,25 @@ The filters are the published chain (fps, centre crop, scale). decord reads what
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from comodo.config import DatasetSettings, VideoSettings
-from comodo.errors import DamageError, VideoError
+from comodo.errors import VideoError
 from comodo.layouts.ids import safe_name
 from comodo.layouts.media import open_video
-from comodo.layouts.sample_tables import find_overclaim
 from comodo.layouts.types import Recording
-from comodo.recordings.transcode import copy_video, transcode
+from comodo.recordings.copied import copy_video
+from comodo.recordings.frames import check_small_video as check_small_video
+from comodo.recordings.frames import read_frames as read_frames
+from comodo.recordings.transcode import transcode
 from comodo.recordings.video_source import (
     LONGEST_FREEZE_S,
     WholeFrames,
@@ -34,7 +32,6 @@ from comodo.recordings.video_source import (
 )
 from comodo.storage.artefacts import file_digest, write_table
 from comodo.storage.files import atomic
-from comodo.storage.regular import open_regular
 
 KEYFRAME_S = 5.0  # between keyframes, where the whole recording is one clip
 TABLE_COLUMNS = ("recording", "file", "n_frames", "duration_s", "frozen", "reason", "detail", "sha256")
@@ -61,16 +58,17 @@ def extract(
     start_s: float = 0.0,
     end_s: float | None = None,
     threads: int = 1,
+    square: bool = True,
 ) -> ExtractedVideo:
     """Write the part [start_s, end_s) of a video as H.264 with `fps` square frames of side `size` per second.
 
-    Centre crop, rotation applied, no sound. Frame k shows the time `start_s` + k / fps of the source, counted from its
-    first frame. Keyframes are exactly the multiples of `clip_frames`, so that a clip can be read alone.
-    Damaged parts are left out up to the next keyframe. The bytes depend on the arguments (but not `threads`, which
-    serve decoding) and on the libraries' versions alone. `target` appears when it is whole.
+    Rotation and mirroring are applied, pixels that are not square are made so if `square`, then the centre is cropped.
+    Frame k shows the time `start_s` + k / fps of the source, counted from its first frame. Keyframes are exactly the
+    multiples of `clip_frames`, so that a clip can be read alone. Damaged parts are left out up to the next keyframe.
+    The bytes depend on the arguments (but not `threads`, which serve decoding) and on the libraries' versions alone.
+    `target` appears when it is whole. There is no sound.
 
-    A source that is such a video already (H.264, that rate and size, whole, keyframes at hand) keeps its pictures: they
-    are copied as they are coded, its own keyframes included.
+    A source that is such a video already keeps its pictures: they are copied as they are coded (`copy_video`).
 
     Raises
     ------
@@ -86,7 +84,14 @@ def extract(
         stream.codec_context.thread_type = "AUTO"
         frames = WholeFrames(container, stream, start_s, end_s)
         longest = None if end_s is None else round((end_s - start_s) * fps)
-        n_frames = transcode(frames, stream.time_base, partial, rate, size, clip_frames, crf, longest)
+        pixels = stream.sample_aspect_ratio if square else None
+        n_frames = transcode(frames, stream.time_base, partial, rate, size, clip_frames, crf, longest, pixels)
+        if n_frames == 0 and frames.untimed:
+            raise VideoError(
+                "video_no_frames",
+                f"{source}: its {frames.untimed} frames have no timestamps: put them into a container at their frame "
+                "rate, as in: ffmpeg -r 30 -i in.h264 -c copy out.mp4",
+            )
         if n_frames == 0:
             raise VideoError("video_no_frames", f"{source}: no frame can be decoded from {start_s:g} s on")
         declared = declared_duration(container, stream)
@@ -106,10 +111,11 @@ def extract_recordings(
     chosen: VideoSettings,
     clip_s: float | None,
     threads: int = 1,
+    square: bool = True,
 ) -> Iterator[dict[str, Any]]:
     """Extract the video of each recording into `folder`, yielding rows of the video table (`TABLE_COLUMNS`).
 
-    `clip_s` is the length of a clip in seconds, None where the whole recording is one.
+    `clip_s` is the length of a clip in seconds, None where the whole recording is one. `square`: see `extract`.
     `file` is a name inside `folder`, "" where the video cannot be used; `reason` says why it is not or not wholly;
     `frozen` is a JSON list of [start_s, end_s]; `sha256` is the digest of the file, "" without a file.
     """
@@ -129,6 +135,7 @@ def extract_recordings(
                 start_s=recording.start_s,
                 end_s=recording.end_s,
                 threads=threads,
+                square=square,
             )
         except VideoError as error:
             yield row | {"reason": error.reason, "detail": str(error), "sha256": ""}
@@ -160,54 +167,8 @@ def extract_shard(
         raise ValueError("an IMU-only dataset (`video: null`) has no video to extract")
     with atomic(folder) as partial:
         partial.mkdir(parents=True)
-        rows = extract_recordings(recordings, partial, settings.video, settings.clip_s, threads)
+        square = settings.alignment != "reference"  # the published chain squeezes
+        rows = extract_recordings(recordings, partial, settings.video, settings.clip_s, threads, square)
         progress = tqdm(rows, total=len(recordings), unit="recording", desc="extracting")
         found = pd.DataFrame(list(progress), columns=list(TABLE_COLUMNS))
     write_table(found, table)
-
-
-def read_frames(path: Path, indices: Sequence[int]) -> NDArray[np.uint8]:
-    """Read frames of an extracted video: uint8 (n, H, W, 3), RGB.
-
-    The decord reader lives in this call only: it hangs when a process that holds one forks.
-
-    Raises:
-        DamageError: the file is missing, cannot be decoded or has too few frames; it names the folder to delete.
-    """
-    import decord
-
-    check_small_video(path)
-    try:
-        reader = decord.VideoReader(os.fspath(path), ctx=decord.cpu(0), num_threads=1)
-        if len(reader) <= max(indices):
-            raise DamageError(
-                path.parent, f"{path.name} has {len(reader)} frames, not {max(indices) + 1} or more"
-            )
-        frames: NDArray[np.uint8] = reader.get_batch(list(indices)).asnumpy()
-    except (decord.DECORDError, RuntimeError) as error:
-        raise DamageError(path.parent, f"{path.name} cannot be decoded: {error}") from None
-    return frames
-
-
-def check_small_video(path: Path, digest: str | None = None) -> None:
-    """Check that an extracted video is there, is an mp4, and has a `digest` (SHA-256) where one is known.
-
-    Raises:
-        DamageError: it does not; it names the folder to delete.
-    """
-    try:
-        with open_regular(path) as file:
-            head = file.read(8)
-            claim = find_overclaim(file)
-            file.seek(0)
-            found = digest and hashlib.file_digest(file, "sha256").hexdigest()
-    except FileNotFoundError:
-        raise DamageError(path.parent, f"{path.name} does not exist") from None
-    except OSError as error:
-        raise DamageError(path.parent, f"{path.name} cannot be read: {error}") from None
-    if head[4:] != b"ftyp":  # decord would open the files that a playlist names
-        raise DamageError(path.parent, f"{path.name} is no mp4")
-    if claim:
-        raise DamageError(path.parent, f"{path.name}: {claim}")
-    if found != digest:
-        raise DamageError(path.parent, f"{path.name} is not the file that was extracted")

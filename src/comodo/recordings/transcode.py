@@ -1,9 +1,11 @@
-"""Copying or coding anew the frames of a video: H.264 at a constant rate, centre crop, scale."""
+"""Encoding the frames of a video anew: H.264 at a constant rate, upright, centre crop, scale."""
 
 from __future__ import annotations
 
 import itertools
+import math
 import os
+import struct
 from collections.abc import Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -12,51 +14,9 @@ from typing import Any
 import av.filter
 
 from comodo.errors import VideoError
-from comodo.layouts.media import open_video
-from comodo.recordings.video_source import (
-    LONGEST_FREEZE_S,
-    WholeFrames,
-    declared_duration,
-    video_stream,
-)
-from comodo.storage.files import atomic
 
-# Clips of a copied file take long to reach when keyframes lie farther apart; x264 leaves 25 s at 10 frames/s.
-MOST_BETWEEN_KEYFRAMES_S = 30.0
+WIDEST = 8  # ratio of the sides of a pixel that is believed
 NO_PICTURE_TYPE = av.video.frame.PictureType.NONE  # else keyframes of the source become keyframes
-
-
-def copy_video(source: Path, target: Path, fps: Fraction, size: int) -> int:
-    """Copy the pictures of a video that is as `extract` would make it; return their number, 0 where it is not so."""
-    with open_video(source) as container:
-        stream = video_stream(container, source)
-        codec = stream.codec_context
-        found = (codec.name, codec.width, codec.height, codec.pix_fmt, stream.average_rate)
-        if found != ("h264", size, size, "yuv420p", fps):
-            return 0
-        frames = WholeFrames(container, stream, 0.0, None)
-        count = keyframe = 0
-        for count, frame in enumerate(frames, start=1):
-            keyframe = count if frame.key_frame else keyframe
-            late = (count - keyframe) / fps > MOST_BETWEEN_KEYFRAMES_S
-            if late or frame.rotation % 360 or frame.pts * stream.time_base != (count - 1) / fps:
-                return 0
-        declared = declared_duration(container, stream)
-        if frames.damage or count == 0 or (declared or 0.0) > frames.end + LONGEST_FREEZE_S:
-            return 0
-        container.seek(0)
-        with (
-            atomic(target) as partial,
-            av.open(
-                os.fspath(partial), "w", format="mp4", container_options={"fflags": "+bitexact"}
-            ) as output,
-        ):
-            copied = output.add_stream_from_template(stream)
-            for packet in container.demux(stream):
-                if packet.dts is not None:  # the last one says that there are no more
-                    packet.stream = copied
-                    output.mux(packet)
-    return count
 
 
 def transcode(
@@ -68,8 +28,24 @@ def transcode(
     clip_frames: int,
     crf: int,
     longest: int | None,
+    pixels: Fraction | None = None,
 ) -> int:
-    """Filter and encode `frames` into `target`; return how many frames that gave, at most `longest`."""
+    """Filter and encode frames into an mp4; return how many that gave.
+
+    Args:
+        frames: with `pts` in units of `time_base`.
+        time_base: s.
+        target: the file to write.
+        fps: frames per second of the result.
+        size: side of its square frames.
+        clip_frames: frames from one keyframe to the next.
+        crf: quality of x264.
+        longest: most frames of the result.
+        pixels: width of a source pixel by its height; None: taken to be square.
+
+    Raises:
+        VideoError: a frame cannot be converted.
+    """
     count = 0
     graph: Any = None
     shape: tuple[int, int, str] | None = None
@@ -106,7 +82,7 @@ def transcode(
         for frame in frames:
             if graph is None:
                 shape = (frame.width, frame.height, frame.format.name)
-                graph = _filters(frame, time_base, fps, size)
+                graph = _filters(frame, time_base, fps, size, pixels)
             elif shape and (frame.width, frame.height, frame.format.name) != shape:
                 frame = frame.reformat(shape[0], shape[1], shape[2])  # a stream that changes its size midway
             try:
@@ -121,8 +97,8 @@ def transcode(
     return count
 
 
-def _filters(frame: Any, time_base: Fraction, fps: Fraction, size: int) -> Any:
-    """The published chain: rotation, constant rate, centre crop to a square, scale."""
+def _filters(frame: Any, time_base: Fraction, fps: Fraction, size: int, pixels: Fraction | None) -> Any:
+    """The published chain (constant rate, centre crop to a square, scale) after the frame is upright and square."""
     graph = av.filter.Graph()
     source = {
         "video_size": f"{frame.width}x{frame.height}",
@@ -131,8 +107,13 @@ def _filters(frame: Any, time_base: Fraction, fps: Fraction, size: int) -> Any:
         "range": int(frame.color_range),
         "colorspace": int(frame.colorspace),
     }
+    stretched = pixels is not None and pixels != 1 and 1 / WIDEST <= pixels <= WIDEST
+    if stretched and pixels is not None:
+        source["pixel_aspect"] = f"{pixels.numerator}/{pixels.denominator}"
     chain = [graph.add("buffer", ":".join(f"{key}={value}" for key, value in source.items()))]
-    chain += [graph.add(name, options) for name, options in _ROTATIONS.get(frame.rotation % 360, ())]
+    chain += [graph.add(name, options) for name, options in upright(frame)]
+    if stretched:
+        chain += [graph.add("scale", "w=max(2\\,trunc(iw*sar/2)*2):h=ih"), graph.add("setsar", "1")]
     chain += [
         graph.add("fps", f"fps={fps.numerator}/{fps.denominator}:start_time=0"),
         graph.add("crop", "w=min(iw,ih):h=min(iw,ih)"),
@@ -146,9 +127,18 @@ def _filters(frame: Any, time_base: Fraction, fps: Fraction, size: int) -> Any:
     return graph
 
 
-# `frame.rotation` counts degrees counterclockwise that bring the picture upright.
-_ROTATIONS: dict[int, tuple[tuple[str, str], ...]] = {
-    90: (("transpose", "cclock"),),
-    180: (("hflip", ""), ("vflip", "")),
-    270: (("transpose", "clock"),),
-}
+def upright(frame: Any) -> list[tuple[str, str]]:
+    """Return the filters, with their options, that turn and mirror a frame by its display matrix, as ffmpeg does."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if data is None:
+        return []
+    matrix = struct.unpack("<9i", bytes(data)[:36])
+    turned = round(math.degrees(math.atan2(matrix[1], matrix[0]))) % 360  # clockwise
+    if turned == 90:
+        return [("transpose", "cclock_flip" if matrix[3] > 0 else "clock")]
+    if turned == 180:
+        mirrored = [("hflip", "")] if matrix[0] < 0 else []
+        return mirrored + ([("vflip", "")] if matrix[4] < 0 else [])
+    if turned == 270:
+        return [("transpose", "clock_flip" if matrix[3] < 0 else "cclock")]
+    return [("vflip", "")] if matrix[4] < 0 else []

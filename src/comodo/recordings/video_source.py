@@ -16,6 +16,7 @@ from comodo.layouts.media import MOST_PIXELS
 LONGEST_FREEZE_S = 0.5
 # Total gap length above which timestamps are treated as corrupt: gaps are filled with pictures.
 LONGEST_STILL_S = 3600.0
+SEEKS_S = (0.0, 5.0, 30.0, None)  # before a start, one after the other; None: the beginning of the file
 _COVER = av.stream.Disposition.attached_pic
 
 
@@ -54,14 +55,13 @@ class WholeFrames:
         self.damage: str | None = None
         self.holes: list[tuple[float, float]] = []  # between frames, s of the part; all longer than a freeze
         self.still = 0.0  # their sum
+        self.untimed = 0  # frames without a timestamp
 
     def __iter__(self) -> Iterator[Any]:
         base = self.stream.time_base
         usual = 1 / self.stream.average_rate if self.stream.average_rate else Fraction(0)
-        if self.start_s > 0:
-            self._seek(base)
         last = None
-        for frame in self._decode():
+        for frame in self._from_start(base):
             if self.first_pts is None:
                 self.first_pts = frame.pts
             time = float((frame.pts - self.first_pts) * base)
@@ -105,13 +105,31 @@ class WholeFrames:
             self.damage = self.damage or f"no frames for {self.still:.0f} s after {self.end:.2f} s"
         return self.still <= LONGEST_STILL_S
 
-    def _seek(self, base: Fraction) -> None:
-        """Go to the keyframe before the start; where that fails, decoding from the file's start does as well."""
-        try:
-            place = (self.first_pts or 0) + int(self.start_s / base)
-            self.container.seek(place, stream=self.stream, backward=True)
-        except av.error.FFmpegError:
-            self.damage = "cannot seek"
+    def _from_start(self, base: Fraction) -> Iterator[Any]:
+        """Decode from a keyframe at or before the start; from the file's start if no seek lands there.
+
+        In a transport stream or AVI a seek may land later.
+        """
+        if self.start_s <= 0:
+            yield from self._decode()
+            return
+        for back in SEEKS_S:
+            self.damage = None
+            try:
+                if back is None:
+                    self.container.seek(0)
+                else:
+                    place = (self.first_pts or 0) + int(max(0.0, self.start_s - back) / base)
+                    self.container.seek(place, stream=self.stream, backward=True)
+            except av.error.FFmpegError:
+                self.damage = "cannot seek"
+            frames = self._decode()
+            first = next(frames, None)
+            if first is not None and float((first.pts - (self.first_pts or 0)) * base) <= self.start_s:
+                break
+        if first is not None:
+            yield first
+            yield from frames
 
     def _decode(self) -> Iterator[Any]:
         """Decode; after damage go on at the next keyframe, for what lies between is made of guesses."""
@@ -139,6 +157,7 @@ class WholeFrames:
                     waiting = True
                     continue
                 waiting = waiting and not frame.key_frame
+                self.untimed += frame.pts is None
                 if not waiting and frame.pts is not None:
                     yield frame
             if packet is None:
