@@ -13,7 +13,7 @@ VERSIONS: Final = {
     "simulate": 1,
     "make_teacher": 2,
     "index_recordings": 1,
-    "extract_clips": 2,
+    "extract_clips": 3,
     "preprocess_imu": 3,
     "pair_clips": 2,
     "report_quality": 2,
