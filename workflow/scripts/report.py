@@ -14,4 +14,5 @@ with job_log(snakemake.log[0]):
         baselines=snakemake.params.baselines,
         candidates=snakemake.params.candidates,
         published=optional_path(snakemake.input.published),
+        quality=[Path(path) for path in snakemake.input.quality],
     )

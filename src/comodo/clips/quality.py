@@ -110,7 +110,7 @@ def check_quality(quality: pd.DataFrame, max_bad_fraction: float, dataset: str) 
 
 def summarise_notes(quality: pd.DataFrame) -> str:
     """Return how many recordings have notes of each kind, a line per kind; "" for no notes."""
-    counts = count_notes(quality.loc[quality["window"] < 0, "detail"])
+    counts = count_notes(quality.loc[quality["window"] < 0, "detail"].astype(str))
     return "\n".join(
         f"{number} recording{'s' if number > 1 else ''} with {kind}: {NOTES[kind].found}; {NOTES[kind].effect}"
         for kind, number in counts.most_common()
@@ -154,6 +154,15 @@ def write_quality(
         for_people(quality).to_csv(partial, index=False)
 
 
+def read_quality(path: Path) -> pd.DataFrame:
+    """Read a quality report; empty cells are "". Raises `DamageError`."""
+    try:
+        with open_regular(path) as file:
+            return pd.read_csv(file, keep_default_na=False)
+    except ValueError as error:  # pandas' parser errors are
+        raise DamageError(path, error) from None
+
+
 def merge_clips(
     recordings: Path,
     quality: Path,
@@ -175,10 +184,5 @@ def merge_clips(
     Raises:
         QualityError: see `check_quality`.
     """
-    try:
-        with open_regular(quality) as file:
-            report = pd.read_csv(file, keep_default_na=False)
-    except ValueError as error:  # pandas' parser errors are
-        raise DamageError(quality, error) from None
-    check_quality(report, max_bad_fraction, dataset)
+    check_quality(read_quality(quality), max_bad_fraction, dataset)
     return merge_candidates(read_table(recordings), read_tables(shards), score_windows)

@@ -18,7 +18,7 @@ from comodo.notes import note
 from comodo.recordings.interleaved import refuse_two_clocks, refuse_two_sensors
 from comodo.recordings.overlaps import Stretch, resolve, split_at_restarts
 from comodo.recordings.packets import spread_packets
-from comodo.recordings.signal import Clock, Floats
+from comodo.recordings.signal import Clock, Floats, some
 from comodo.recordings.stuck import cut_stuck
 
 WRAPS: Final = tuple(2.0**bits * unit for bits in (8, 16, 24, 32) for unit in (1e-9, 1e-6, 1e-3, 1.0))
@@ -216,7 +216,7 @@ def _usual_step(time: Floats) -> float:
     step = np.diff(time)
     if (step < 0).mean() > 0.1:
         step = np.diff(np.sort(time))
-    step = step[step > 0]
+    step = some(step[step > 0])
     return float(np.median(step)) if len(step) else 1.0
 
 
@@ -225,5 +225,5 @@ def _rate(stretches: Sequence[Stretch]) -> tuple[float, float]:
     steps = [np.diff(stretch.time) for stretch in stretches if len(stretch.time) > 1]
     if not steps:
         return 0.0, 0.0
-    low, middle, high = np.percentile(np.concatenate(steps), (16, 50, 84))
+    low, middle, high = np.percentile(some(np.concatenate(steps)), (16, 50, 84))
     return 1 / float(middle), float(high - low) / 2 / float(middle)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from comodo.clips.quality import read_quality, summarise_notes
 from comodo.evaluate.results import read_scores
 from comodo.report.figures import plot_label_efficiency, plot_training
 from comodo.report.published import write_published
@@ -23,6 +24,7 @@ def write_report(
     baselines: Mapping[str, str],
     candidates: Sequence[Mapping[str, Any]] = (),
     published: Path | None = None,
+    quality: Sequence[Path] = (),
 ) -> None:
     """Write the tables and figures of everything that was measured.
 
@@ -37,6 +39,7 @@ def write_report(
         baselines: an experiment's baseline, by the experiment's name.
         candidates: of `comodo.report.published.candidates`.
         published: the published table; read where there are candidates.
+        quality: quality reports; the summary counts their notes by kind.
     """
     table = collect(results, runs)
     gained = differences(results, runs, baselines)
@@ -60,6 +63,10 @@ def write_report(
         if len(gained):
             text += "\nGain over the baseline, points [95 % interval, paired bootstrap over recordings and seeds]:\n\n"
             text += f"{gains(gained).to_markdown(index=False)}\n"
+        for path in quality:
+            if notes := summarise_notes(read_quality(path)):
+                text += f"\nNotes on the recordings of {path.parent.name}, see {path.name}:\n\n"
+                text += "".join(f"- {line}\n" for line in notes.splitlines())
         partial.write_text(text)
     with atomic(folder / "training.png") as partial:
         plot_training(histories, partial)

@@ -101,10 +101,17 @@ def test_report_is_written(results: Path) -> None:
         for name in CONFIG.experiments
         for seed in (1, 2)
     }
-    write_report(results, RUNS, histories, results / "report", BASELINES)
+    quality = results / "home/quality.csv"
+    quality.parent.mkdir(exist_ok=True)
+    quality.write_text(
+        "recording,window,detail\na,-1,imu_wrap: x; imu_stuck: y\nb,-1,imu_wrap: z\nb,0,imu_stuck: no\n"
+    )
+    write_report(results, RUNS, histories, results / "report", BASELINES, quality=[quality])
     names = {path.name for path in (results / "report").iterdir()}
     figures = {"training.png", "label-efficiency.png"}
     assert names == {"accuracy.csv", "accuracy.md", "differences.csv", "summary.md"} | figures
     assert len(pd.read_csv(results / "report/accuracy.csv")) == len(RUNS) * 6
     assert "Chance: 25.0 on home" in (summary := (results / "report/summary.md").read_text())
+    assert "- 2 recordings with imu_wrap: a counter" in summary
+    assert "- 1 recording with imu_stuck: " in summary
     assert "ours − frozen" in summary
