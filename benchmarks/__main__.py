@@ -48,7 +48,7 @@ LINES = {
 
 
 def main() -> int:
-    """Run the lines that are asked for."""
+    """Run the chosen lines."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("lines", nargs="*", metavar="LINE", help=f"all of: {', '.join(LINES)}")
     parser.add_argument("--repeats", type=int, default=5, help="of what takes seconds; default 5")

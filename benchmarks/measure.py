@@ -1,4 +1,4 @@
-"""Timing ours and a peer in turn, and what a line of the table holds."""
+"""Time ours and a peer in turn; the type of a line of the table."""
 
 from __future__ import annotations
 
@@ -83,9 +83,9 @@ def compare(
         pairs: seconds of ours and of the limit, measured one after the other.
         against: what the limit is.
         at_most: the target for our time / the limit's time.
-        at_least: the target for our speed / the limit's speed; the row then tells speeds.
+        at_least: the target for our speed / the limit's speed; the row then holds speeds.
         items: how many things one measurement handled.
-        unit: of what is told: "s", or what a speed counts ("clips").
+        unit: "s", or the unit that a speed counts ("clips").
         note: what else there is to say.
     """
     own, limit = (statistics.median(column) for column in zip(*pairs, strict=True))

@@ -9,7 +9,7 @@ from tabulate import tabulate
 
 CLIP_S = 5.0
 EPOCHS = 20
-GPU_FLOPS = 40e12  # assumed: what a data-centre GPU sustains on these models in bf16
+GPU_FLOPS = 40e12  # assumed throughput of a data-centre GPU on these models in bf16
 ENCODE_FLOP = 2 * 180e9  # VideoMAE-base, 16 frames of 224²: 180 G multiply-adds, as published
 STUDENT_FLOP = 3 * 2 * 8.1e6 * 6 * 33  # Mantis-8M: forward and backward, six channels, 33 tokens
 HOUR = 3600.0
@@ -70,7 +70,7 @@ def rates_of(figures: dict[str, Any]) -> dict[str, float]:
 
 
 def document(figures: dict[str, Any]) -> str:
-    """The text of docs/scaling.md, or what is missing for it."""
+    """Return the text of docs/scaling.md, or the rates that it lacks."""
     rates = rates_of(figures)
     needed = {
         "extract_core_s_per_video_s": "extract",

@@ -62,7 +62,7 @@ def imu_shard(path: Path, recordings: int, n_seconds: int) -> pd.DataFrame:
 def bare_step(
     student: Student, head: torch.nn.Module, batch: torch.Tensor, precision: str = "float32"
 ) -> Any:
-    """What the hardware allows: a function that does forward, backward and AdamW on a batch that lies in memory."""
+    """Return the hardware's limit: a function that does forward, backward and AdamW on a batch in memory."""
     optimizer = torch.optim.AdamW([*student.parameters(), *head.parameters()], lr=3e-4)
     student.train(), head.train()
 
@@ -78,7 +78,7 @@ def bare_step(
 
 
 def settle(device: str) -> None:
-    """Wait until a GPU has done what it was asked to."""
+    """Wait until a GPU has finished its queued work."""
     if device != "cpu":
         torch.cuda.synchronize()
 

@@ -23,7 +23,7 @@ FPS = 10
 def write_video(
     path: Path, seconds: float, width: int, height: int, fps: int, bit_rate: int = 1_000_000
 ) -> Path:
-    """Write H.264 of a textured scene that a camera pans over, with sensor noise: about what a camera's file weighs."""
+    """Write H.264 of a panned textured scene with sensor noise, of about the bit rate of a camera."""
     draw = np.random.default_rng(0)
     coarse = draw.integers(0, 256, (height // 8 + 40, width // 8 + 40), dtype=np.uint8)
     scene = np.kron(coarse, np.ones((8, 8), dtype=np.uint8))
@@ -190,7 +190,7 @@ def _encode(
 
 
 def gpu(bench: Bench) -> list[Row]:
-    """VideoMAE-base in bfloat16 on a GPU, and what a decoding thread on each core could deliver to it."""
+    """VideoMAE-base in bfloat16 on a GPU, and the throughput of one decoding thread per core."""
     import torch
 
     if not torch.cuda.is_available():

@@ -1,4 +1,4 @@
-"""The workflow around the work: Snakemake's own time, and what a job costs before it does anything."""
+"""Overhead of the workflow: Snakemake's own time, and the start of a job."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ TINY_STUDENT |= {"transf_mlp_dim": 32, "transf_dim_head": 8}
 
 
 def snakemake(config: Path, folder: Path, *arguments: str, cores: int = 2) -> str:
-    """Run the repository's Snakefile in `folder`; what it printed."""
+    """Run the repository's Snakefile in `folder`; return its output."""
     command = command_of(config, folder, *arguments, cores=cores)
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:

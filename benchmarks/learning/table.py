@@ -40,7 +40,7 @@ PACKAGES = ("torch", "transformers", "mantis-tsfm", "momentfm", "aeon", "scikit-
 
 
 def found_runs(folder: Path, config: Config) -> list[EvaluatedRun]:
-    """What a config evaluates and is already scored below `folder`/results, for any of its seeds."""
+    """Return the evaluations of a config that are already scored below `folder`/results, for any of its seeds."""
     results = folder / "results"
     seeds = sorted({int(path.name.removeprefix("seed")) for path in results.glob("experiments/*/seed*")})
     runs = evaluated_runs(config.model_copy(update={"seeds": tuple(seeds)}))
@@ -185,7 +185,7 @@ def verdicts(gained: pd.DataFrame) -> list[str]:
 
 
 def processor() -> str:
-    """The processor's name, where the system tells it."""
+    """Return the processor's name, if the system gives it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
     names = [line.split(":")[1].strip() for line in lines if line.startswith("model name")]

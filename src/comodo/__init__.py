@@ -12,7 +12,7 @@ list only (`lint-imports`):
 
     testing       contract checks of a user's own classes
     commands      the command line, the workflow from Python
-    report, plan  tables and figures; what a config would cost
+    report, plan  tables and figures; the cost of a config
     evaluate      features and protocols
     distill       the training of one experiment
     objectives    the lesson and the loss of each objective
@@ -21,7 +21,7 @@ list only (`lint-imports`):
     models        teachers, students, heads, the saved student
     clips         windows, pairs, the quality report
     recordings    index, splits, small video, resampled IMU
-    layouts       how datasets lie on disk
+    layouts       datasets on disk
     config        the blocks of the config
     storage, jobs files and checksums; logs, devices, stage versions
     errors, text  what all of them use

@@ -1,6 +1,6 @@
 """The errors of comodo: one base class; commands and jobs show these in one line, anything else with its traceback.
 
-A message says what is wrong, where (file, row, column, config key), and what to do. What is left to Python's own
+A message names the fault, its place (file, row, column, config key) and the remedy. What is left to Python's own
 exceptions is a mistake in code: ours, or a caller's.
 """
 
@@ -56,7 +56,7 @@ class ImuError(ComodoError):
 
     Attributes:
         reason: a key of `comodo.clips.REASONS`.
-        notes: what was noticed before (`comodo.notes`).
+        notes: notes made before the error (`comodo.notes`).
     """
 
     def __init__(self, reason: str, message: str) -> None:

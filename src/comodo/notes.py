@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 
 class Kind(NamedTuple):
-    """A kind of fault: what is found in a recording, and what comodo does."""
+    """A kind of fault: its description, and the effect on the recording."""
 
     found: str
     effect: str

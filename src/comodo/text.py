@@ -1,4 +1,4 @@
-"""Text from data (ids, labels, paths) that people will see: no terminal and no spreadsheet takes it for a command.
+"""Text from data (ids, labels, paths) for people: safe in terminals and spreadsheets.
 
 Artefacts (parquet, HDF5, JSON) hold ids and labels as they are.
 """

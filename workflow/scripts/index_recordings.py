@@ -1,4 +1,4 @@
-"""Rule index_recordings: the recordings that were asked for, whether they can be read or not."""
+"""Rule index_recordings: all listed recordings, readable or not."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Clips and their IMU windows: which are pairs, why the others are not, and the tables that say so (clips.smk)."""
+"""Clips and their IMU windows: pairs, reasons against the others, and the tables of both (clips.smk)."""
 
 from comodo.clips.pairing import pair_clips
 from comodo.clips.reasons import REASONS

@@ -52,7 +52,7 @@ class ImuWindows:
 
 
 class Windows(Protocol):
-    """The IMU windows of the train clips, read when they are asked for: window i is (C, T), float32."""
+    """The IMU windows of the train clips, read on access: window i is (C, T), float32."""
 
     def __len__(self) -> int:
         """Return the number of train clips."""

@@ -1,7 +1,7 @@
 """Which windows of a recording are pairs of video and IMU, and why the others are not.
 
 Without a `clip_s` the whole recording is window 0, as long as it happens to be. A dataset without video
-(`video: null`) has no pairs: there every whole window of IMU is what was asked for.
+(`video: null`) has no pairs: there the result is every whole window of IMU.
 """
 
 from __future__ import annotations

@@ -22,8 +22,8 @@ REASONS = {
     "video_unreadable": "the video file cannot be opened, or is no video",
     "video_no_stream": "the file has no video track",
     "video_no_frames": "no frame can be decoded",
-    "video_truncated": "the video ends before its declared end; what is whole is used",
-    "video_damaged": "parts of the video cannot be decoded; what is whole is used",
+    "video_truncated": "the video ends before its declared end; the whole part is used",
+    "video_damaged": "parts of the video cannot be decoded; the others are used",
     # recordings: IMU
     "imu_missing_file": "the IMU file does not exist",
     "imu_unreadable": "the IMU file cannot be opened, or holds no IMU",

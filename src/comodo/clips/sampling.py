@@ -1,4 +1,4 @@
-"""Which labels and which clips a training may see, drawn so that the draw depends on nothing but ids and a seed."""
+"""Draws of labels and clips for a training, which depend on ids and a seed only."""
 
 from __future__ import annotations
 

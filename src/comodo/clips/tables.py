@@ -39,7 +39,7 @@ def is_kept(candidates: pd.DataFrame) -> pd.Series[bool]:
 
 
 def kept_pairs(candidates: pd.DataFrame) -> pd.DataFrame:
-    """Return the candidates that are pairs: what a teacher encodes."""
+    """Return the candidates that are pairs, which a teacher encodes."""
     return candidates[is_kept(candidates) & (candidates["n_frames"] > 0)]
 
 

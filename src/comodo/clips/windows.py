@@ -56,7 +56,7 @@ class ImuWindow(NamedTuple):
 
 
 class ImuCoverage:
-    """Where a recording's IMU is whole, in numbers of the grid: sample k lies at k / rate seconds.
+    """The stretches of a recording with whole IMU, in grid numbers: sample k is at k / rate seconds.
 
     Args:
         runs: (n, 2) int64, ranges [begin, end) without holes in the recording's array.
@@ -117,7 +117,7 @@ class ImuCoverage:
         return windows
 
     def why_none(self, candidates: Sequence[ImuWindow]) -> tuple[str, str]:
-        """Return why no window is whole, of what `imu_only` returned: a reason and its detail."""
+        """Return the reason, with its detail, why no window of `imu_only` is whole."""
         if candidates:
             return "imu_gap", self.hole(candidates[0].number)
         if not self.runs:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
-WRITTEN = {"feature", "file", "start_s", "end_s", "clock_s"}  # the arrays of what it writes
+WRITTEN = {"feature", "file", "start_s", "end_s", "clock_s"}  # arrays of the output file
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -117,7 +117,7 @@ def _settings(path: Path, columns: dict[str, Any], options: argparse.Namespace) 
 
 
 def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Path) -> int:
-    """Write the features of the whole windows of IMU files to an HDF5 file; print what was left out and why.
+    """Write the features of the whole windows of IMU files to an HDF5 file; print which windows were left out and why.
 
     Args:
         student: folder or hub id, for `load_student`.

@@ -1,4 +1,4 @@
-"""What a command reads by hand: text, JSON, the folder of a model. A fault of it is one line."""
+"""Inputs of commands: text, JSON, the folder of a model. Faults are one-line errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def read_json_object(path: Path) -> dict[str, Any]:
 
 
 def is_folder(given: str) -> bool:
-    """Whether a text that may as well be a hub id names a folder; no text is too long to ask."""
+    """Return whether a text, which may also be a hub id of any length, names a folder."""
     try:
         return bool(given) and Path(given).is_dir()
     except (OSError, ValueError):
@@ -43,7 +43,7 @@ def is_folder(given: str) -> bool:
 
 
 def check_model(flag: str, given: str) -> None:
-    """Check what a flag names as a model: a folder whose descriptions can be read, or a hub id, never a file.
+    """Check that a flag names a model: a hub id, or a folder with readable descriptions; not a file.
 
     Raises:
         CommandError: it is a file, or a folder with a broken config.json, comodo.json or SHA256SUMS.

@@ -1,4 +1,4 @@
-"""What a command may write to: never an input, never a model's folder, never a file of another kind."""
+"""Outputs of commands: never an input, a model's folder, or a file of another kind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def output_file(
 
     Args:
         name: the flag or setting that names the target, for errors.
-        target: what is to be written; it need not exist.
+        target: the output file; it need not exist.
         inputs: files and folders that the command reads; what does not exist is passed over.
         kind: what an existing file must be, for errors, as in "a result file".
         is_own: whether an existing file is of that kind, so that it may be replaced.

@@ -1,4 +1,4 @@
-"""`comodo plan`: what a config would cost, without running it."""
+"""`comodo plan`: the cost of a config, without running it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             read or written.
     """
     parser = argparse.ArgumentParser(
-        prog="comodo plan", description="What a config would cost, without running it."
+        prog="comodo plan", description="The cost of a config, without running it."
     )
     parser.add_argument("config", type=Path, metavar="CONFIG", help="say, config/paper.yaml")
     parser.add_argument("--rates", type=Path, metavar="FILE", help="rates of a former measurement")

@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _check_into(folder: Path, names: Iterable[str], inputs: Iterable[Path] = ()) -> None:
-    """Refuse to write over inputs and what is no file; what a file holds is for its writer to compare."""
+    """Refuse to overwrite inputs and anything but files. The writer compares the content of a file."""
     inputs = list(inputs)
     for name in names:
         output_file("--into", folder / name, inputs, "a readable file", is_readable)

@@ -36,7 +36,7 @@ RECORDINGS_PER_SHARD: Final = 25  # as in config/ego4d.yaml
 
 
 def add_shared_flags(parser: argparse.ArgumentParser, dataset_path: str) -> None:
-    """Add what both commands take: the published `--dataset_path` (with its default), and what a run needs."""
+    """Add the flags of both commands: the published `--dataset_path` with its default, and those of a run."""
     parser.add_argument(
         "--dataset_path",
         default=dataset_path,
@@ -45,7 +45,7 @@ def add_shared_flags(parser: argparse.ArgumentParser, dataset_path: str) -> None
         "with train.txt, val.txt and test.txt in it or in splits/; default %(default)s",
     )
     parser.add_argument(
-        "--dataset", choices=list(KINDS), help="which one it is, where the folder's name does not tell"
+        "--dataset", choices=list(KINDS), help="which dataset it is, if the folder's name does not show it"
     )
     parser.add_argument(
         "--scoring",
@@ -135,7 +135,7 @@ def short_name(given: str, flag: str) -> str:
 def run_experiment(
     config: Mapping[str, Any], flags: Sequence[str], options: argparse.Namespace
 ) -> dict[str, Any] | None:
-    """Write the config of one experiment where a user can read it, run it until it is scored, and say where things lie.
+    """Write the config of one experiment to results/commands, run it until it is scored, and print the paths.
 
     Args:
         config: one experiment with one seed, evaluated on its own dataset.

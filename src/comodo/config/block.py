@@ -43,7 +43,7 @@ def _name(value: str) -> str:
         raise ValueError(
             "a name becomes a folder: use letters, digits and _ . + = - only, a letter or digit first"
         )
-    if value.casefold() in RESERVED_NAMES:  # some file systems do not tell cases apart
+    if value.casefold() in RESERVED_NAMES:  # some file systems ignore case
         raise ValueError(f"{value!r} is a folder of results/ already: take another name")
     return value
 

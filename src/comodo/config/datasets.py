@@ -1,4 +1,4 @@
-"""The block `datasets`: where a dataset lies, and how it is cut into clips."""
+"""The block `datasets`: location of each dataset, and how it is cut into clips."""
 
 from __future__ import annotations
 
@@ -97,10 +97,10 @@ class SimulateSettings(Block):
 
 
 class DatasetSettings(ByClass):
-    """One dataset: where it lies, how it is cut into clips."""
+    """One dataset: its location, and how it is cut into clips."""
 
     layout: Literal["ego4d", "egoexo4d", "uestc", "table"] | None = Field(
-        None, description="how the dataset lies on disk; give this or `class`"
+        None, description="format of the dataset on disk; give this or `class`"
     )
     root: PathStr = Field(description="folder of the raw data")
     splits: PathStr | None = Field(
@@ -150,7 +150,7 @@ class DatasetSettings(ByClass):
         if self.class_path is None and (self.layout == "table") != (self.table is not None):
             raise ValueError("`table` (a csv of recordings) belongs to layout `table`, and only there")
         if self.imu.csv is not None and self.layout not in ("table", None):
-            raise ValueError("`imu.csv` belongs to layout `table`: other layouts know their columns")
+            raise ValueError("`imu.csv` belongs to layout `table`: other layouts have fixed columns")
         if self.simulate is not None and self.layout != "ego4d":
             raise ValueError("`simulate` writes the layout `ego4d`")
         if self.clip_s is not None and self.video is not None:

@@ -1,4 +1,4 @@
-"""Keys that stand twice in one block of a YAML file: every parser keeps the last and drops the other in silence."""
+"""Repeated keys in a block of a YAML file: parsers silently keep the last one."""
 
 from __future__ import annotations
 

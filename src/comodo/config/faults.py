@@ -29,7 +29,7 @@ def fault_lines(faults: Iterable[Any]) -> list[str]:
 
 
 def fault_line(fault: Any) -> str:
-    """Return the line of one of pydantic's errors: the key, what is wrong, and the nearest known key."""
+    """Return the line of one of pydantic's errors: the key, the fault, and the nearest known key."""
     key = ".".join(str(part) for part in fault["loc"]).replace(".[key]", "")
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":

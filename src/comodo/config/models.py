@@ -34,7 +34,7 @@ class ModelSettings(ByClass):
         "architecture": "architecture",
         "class": "class_path",
     }
-    """What a model may come from: keys, and the fields that hold them."""
+    """Sources of a model: keys, and the fields that hold them."""
 
     checkpoint: PathStr | None = Field(None, description="hub id or local folder, for `from_pretrained`")
     revision: str | None = Field(None, description="pinned revision of the hub id")
@@ -97,7 +97,7 @@ class TeacherSettings(ModelSettings):
         0.0,
         ge=0,
         le=1,
-        description="share of train clips seen mirrored (published: 0.5, drawn anew each run)",
+        description="share of train clips that are mirrored (published: 0.5, drawn anew each run)",
     )
 
     def job_settings(self) -> dict[str, Any]:

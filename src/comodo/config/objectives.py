@@ -1,4 +1,4 @@
-"""The settings of each objective: what a user may set, and what a student depends on.
+"""The settings of each objective: the keys of a user, and the dependencies of a student.
 
 Users write all keys flat in an experiment. The groups of keys come first, then one model per objective, made of the
 groups that it uses. A key of another objective is ignored. No torch here: every dry run reads this module.

@@ -11,7 +11,7 @@ from comodo.config.root import Config
 
 
 def config_schema() -> dict[str, Any]:
-    """Return the schema of what a user writes: experiments may leave out what `defaults` give, and may be sweeps."""
+    """Return the schema of config files: experiments may omit keys that `defaults` give, and may be sweeps."""
     schema = Config.model_json_schema()
     experiment = schema["$defs"]["ExperimentSettings"]
     experiment.pop("required", None)

@@ -1,4 +1,4 @@
-"""How datasets lie on disk: one module per layout behind the small protocol `Layout`.
+"""Formats of datasets on disk: one module per layout behind the small protocol `Layout`.
 
 A layout lists its recordings from split files alone (Snakemake does this each time it parses the workflow, so nothing
 here imports more than the standard library) and reads the raw IMU of one recording at a time.

@@ -128,7 +128,7 @@ class ClassLayout:
 
 
 def _fault_of(recording: Recording) -> str | None:
-    """What is wrong with the paths and times of a recording; None where nothing is."""
+    """Return the fault in the paths and times of a recording; None for no fault."""
     for name in ("video", "imu"):
         path = getattr(recording, name)
         if not isinstance(path, (str, Path)) and (name == "imu" or path is not None):
@@ -146,7 +146,7 @@ def _is_time(value: object) -> bool:
 
 
 def _fault(samples: object) -> str | None:
-    """What is wrong with one component that a user's layout returned; None where nothing is."""
+    """Return the fault in a component that a user's layout returned; None for no fault."""
     import numpy as np
 
     if not isinstance(samples, ImuSamples):

@@ -66,7 +66,7 @@ def read_camera(path: Path) -> ImuSamples:
 
 
 def next_chapter(path: Path) -> Path | None:
-    """Return the next chapter of a GoPro recording if it lies beside this one; cameras cut at some 4 or 12 GB.
+    """Return the next chapter of a GoPro recording if it is in the same folder; cameras start one after 4 or 12 GB.
 
     Names: GX010001.MP4, GX020001.MP4, …; on HERO5 and older GOPR0001.MP4, GP010001.MP4, …
     """

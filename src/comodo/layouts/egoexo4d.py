@@ -3,7 +3,7 @@
 The video is `frame_aligned_videos/downscaled/448/<camera>_214-1.mp4`, the IMU `<camera>_noimagestreams.vrs`;
 `takes.json` lists the camera of each take. https://docs.ego-exo4d-data.org/data/takes/
 
-The IMU bears the clock of the glasses. On it, the time of the video's first frame is in
+IMU times are on the clock of the glasses. The time of the video's first frame on it is in
 `captures/<capture>/timesync.csv`; where that is missing, the first record of the RGB stream gives it, and where there
 is none either (`noimagestreams`), the start of the IMU does: video and IMU were cut to the take. So it does in an
 IMU-only dataset.
@@ -128,7 +128,7 @@ class EgoExo4D:
 
 
 def _find_take(root: Path, name: str) -> _Take:
-    """A take that `takes.json` does not tell about: its camera is in the names of its files."""
+    """Return a take that is not in `takes.json`: its camera is in the names of its files."""
     folder = os.path.join("takes", name)
     found = sorted((root / folder).glob(VRS_NAME.format(camera="aria*")))
     found += sorted((root / folder / VIDEOS).glob(f"aria*_{RGB_STREAM}.mp4"))

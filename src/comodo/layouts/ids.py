@@ -14,7 +14,7 @@ def shard_of(recording_id: str, shards: int) -> int:
 def safe_name(recording_id: str) -> str:
     """Turn any id into a file name and HDF5 key: ASCII letters, digits and `_-.%~`, no leading dot, ≤ 200 characters.
 
-    Different ids get different names (on file systems that tell cases apart); long ones end in a digest.
+    Different ids get different names (on case-sensitive file systems); long ones end in a digest.
     """
     name = quote(_bytes(recording_id), safe="").replace("~", "%7E") or "%"
     if name.startswith("."):

@@ -64,7 +64,7 @@ def read_imu_csv(
         raise ImuError("imu_repeated_column", f"{text} (found: {_listed(names)})")
     wanted = list(dict.fromkeys(name for name in (*required, *optional) if name in names))
     try:
-        # Six times as fast as pandas, and stricter: what it refuses (a line cut short, a lone bad cell), pandas judges.
+        # Six times as fast as pandas, and stricter: files that it refuses (a short line, a bad cell) go to pandas.
         types = dict.fromkeys(wanted, pa.float64())
         table: pd.DataFrame = pa_csv.read_csv(
             path,
@@ -74,7 +74,7 @@ def read_imu_csv(
     except (pa.ArrowException, ValueError) as error:
         if "straddl" in str(
             error
-        ):  # it says so of a line longer than its blocks of 1 MB, which pandas would take
+        ):  # the error for a line longer than its blocks of 1 MB, which pandas would read
             raise ImuError("imu_unreadable", f"{path} is no csv of samples: a line does not end") from None
         table = _read_csv_with_pandas(path, names, wanted, skip)
     if table.empty:

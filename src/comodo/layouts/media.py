@@ -38,7 +38,7 @@ FORMATS = (
 
 
 def open_video(path: Path) -> Any:
-    """Open a container for reading; say plainly what is wrong with a file that cannot be.
+    """Open a container for reading; raise `VideoError` with the cause if that fails.
 
     Only the formats of recordings are read, from this one file: a playlist would have FFmpeg open others.
     """
@@ -63,7 +63,7 @@ def open_video(path: Path) -> Any:
 
 
 def _open(file: int) -> Any:
-    """Open a container by the descriptor of its file, so that no path is ever taken for a URL or a pattern."""
+    """Open a container by its file descriptor: FFmpeg would read some paths as URLs or patterns."""
     os.lseek(file, 0, os.SEEK_SET)
     options = {
         "fd": str(file),

@@ -1,4 +1,4 @@
-"""Tracks of an mp4 (MOV): where each sample lies in the file, and when it is presented. Nothing is decoded.
+"""Tracks of an mp4 (MOV): place in the file and presentation time of each sample. Nothing is decoded.
 
 Boxes: ISO/IEC 14496-12; Apple's QuickTime File Format.
 """

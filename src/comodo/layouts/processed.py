@@ -1,7 +1,7 @@
 """Data that the published scripts have processed already; every layout of a published dataset takes them as well.
 
 `processed_video/<id>.mp4`, and `processed_imu/<id>.npy`: accel x y z, gyro x y z at 200 Hz, (6, T), with its times in
-`<id>_timestamps.npy`, (T,). Gaps are filled there and cannot be seen any more, so raw files come first where both
+`<id>_timestamps.npy`, (T,). Gaps are filled there and cannot be detected, so raw files come first where both
 exist.
 """
 
@@ -74,7 +74,7 @@ def _load(path: Path) -> NDArray[Any]:
 
     try:
         check_regular(path)
-        # mapped: the header may ask for more than the file holds, and memory would be taken for it
+        # mapped: the header may claim more than the file holds, and memory would be allocated for it
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False), dtype=np.float64)
     except FileNotFoundError:
         raise ImuError("imu_missing_file", f"{path} does not exist") from None

@@ -42,7 +42,7 @@ class _Track:
 def find_overclaim(file: BinaryIO) -> str:
     """Say which claim of an mp4's sample tables its size cannot hold; "" for no such claim, and for other formats.
 
-    A sample takes a byte or more, so that there are no more samples than bytes. That leaves alone what was cut short.
+    A sample takes a byte or more, so there are no more samples than bytes. Truncated files pass.
     The holes of a sparse file are no bytes. The position in `file` moves.
     """
     about = os.fstat(file.fileno())

@@ -33,7 +33,7 @@ COLUMNS = ("recording", "split", "label", "video", "imu")
 TIME_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 LATEST_S = 1e7  # of a cut: no recording is four months long
 MARGIN_S = 0.1  # of IMU around a recording that is cut out of a longer file
-ROUNDING_S = 1e-6  # a sample at the margin's edge is taken wherever it lies in the file
+ROUNDING_S = 1e-6  # tolerance for a sample at the margin's edge
 
 
 class Table:
@@ -143,7 +143,7 @@ class Table:
         return value
 
     def _check_cuts(self, recordings: list[Recording], path: Path) -> None:
-        """Refuse footage that lies in two splits under two names."""
+        """Refuse footage that is in two splits under two names."""
         by_file = defaultdict(list)
         for recording in recordings:
             by_file[recording.video or recording.imu].append(recording)
@@ -181,7 +181,7 @@ class Table:
             samples.notes.append(note("imu_chapter", text))
         offset = recording.offset_s
         if offset is None:
-            assert recording.video is not None  # `_offset` has seen to it
+            assert recording.video is not None  # ensured by `_offset`
             offset = creation_time(recording.video)
             samples.notes.append(note("imu_created", f"placed by the video's creation time, {offset:.0f} s"))
         if offset:
@@ -196,7 +196,7 @@ class Table:
         import numpy as np
 
         columns = self.settings.imu.csv
-        assert columns is not None  # check_imu_described has seen to it
+        assert columns is not None  # ensured by `check_imu_described`
         clock = () if columns.time is None else (columns.time,)
         table = read_imu_csv(path, (*clock, *columns.accel, *columns.gyro))
         origin = 0.0

@@ -1,1 +1,1 @@
-"""What a config would cost, without running it."""
+"""The cost of a config, without running it."""

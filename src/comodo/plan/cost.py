@@ -1,4 +1,4 @@
-"""What a config would cost, without running it: clips to encode, steps to train, device-hours at a measured rate."""
+"""The cost of a config, without running it: clips to encode, steps to train, device-hours at a measured rate."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class Rates(BaseModel):
     """Device time per clip or window, as measured.
 
     Attributes:
-        device: what it was measured on.
+        device: the device of the measurement.
         seconds: per item, by work ("encode <model>", "train <model>, <n> samples", "embed …") and batch size.
         widths: values in an embedding, by model.
         failed: why a model could not be measured, by model.
@@ -110,7 +110,7 @@ def measure(
         teachers: they encode random clips, in batches up to their own batch size.
         students: settings, lengths of windows in samples, largest batch size. Timed are a whole training step (student,
             head, COMODO's loss, AdamW) and the embedding of random windows.
-        budget_s: what is slower than this takes as long as it takes.
+        budget_s: time for each measurement, s; a slower one still takes its full time.
     """
     import torch
 

@@ -1,4 +1,4 @@
-"""The clock of a sensor as a whole: repaired, with a note on what was done, or refused.
+"""The clock of a sensor as a whole: repaired with a note, or refused.
 
 In file order: missing times are interpolated, a counter that wraps is unwrapped, a restart begins a new stretch, rows
 out of order are sorted, and samples of one timestamp are spread. No time is left that two samples claim.
@@ -36,7 +36,7 @@ class Sensor:
     Attributes:
         name: "imu" (six channels), "accel" or "gyro" (three).
         stretches: without overlaps; times within each strictly increasing.
-        clock: what was measured of it.
+        clock: its measured properties.
     """
 
     name: str
@@ -55,7 +55,7 @@ def judge_clocks(
         components: the raw IMU.
         rate_hz: sampling rate of the result; repairs below its interval need no note.
         max_gap_s: see `resample`.
-        notes: what was done is added to them.
+        notes: a note on each repair is appended.
 
     Raises:
         ImuError: the samples cannot be ordered in time.

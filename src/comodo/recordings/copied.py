@@ -20,7 +20,7 @@ from comodo.recordings.video_source import LONGEST_FREEZE_S, WholeFrames, declar
 from comodo.storage.files import atomic
 
 MOST_BETWEEN_KEYFRAMES_S: Final = 30.0
-"""Clips take long to reach when keyframes lie farther apart; x264 leaves 25 s at 10 frames/s."""
+"""With more time between keyframes, seeking to a clip is slow. x264's default is 25 s at 10 frames/s."""
 CHECKED: Final = 24
 """Keyframes at either end of a copy around which frames are compared."""
 SAME: Final = 1.5

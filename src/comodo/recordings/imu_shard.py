@@ -23,7 +23,7 @@ from comodo.recordings.signal import ImuSignal
 from comodo.storage.artefacts import CHECKED, create_hdf5, open_hdf5
 
 CLOCK = ("accel_hz", "gyro_hz", "imu_jitter", "imu_repeated", "imu_backward", "imu_missing")
-"""What is measured of the clocks of a recording: attributes of a shard, columns of the quality report."""
+"""Measured properties of the clocks of a recording: attributes of a shard, columns of the quality report."""
 
 
 def preprocess(
@@ -88,7 +88,7 @@ def read_channels(paths: Iterable[Path]) -> int:
 
 
 def _clock_values(signal: ImuSignal) -> dict[str, float]:
-    """What was measured of the clocks of a signal, by the names in `CLOCK`; of shares the larger one counts."""
+    """Return the measured properties of the clocks of a signal, by the names in `CLOCK`; shares are the larger ones."""
     if signal.clocks is None:
         return {}
     accel, gyro = signal.clocks
@@ -98,7 +98,7 @@ def _clock_values(signal: ImuSignal) -> dict[str, float]:
 
 
 def read_clocks(path: Path) -> dict[str, dict[str, float]]:
-    """Read what was measured of the clocks of the usable recordings of a shard: id → name in `CLOCK` → value."""
+    """Read the measured properties of the clocks of usable recordings: id → name in `CLOCK` → value."""
     with open_hdf5(path) as file:
         return {
             group.attrs["id"]: {name: float(group.attrs[name]) for name in CLOCK if name in group.attrs}

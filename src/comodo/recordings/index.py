@@ -1,4 +1,4 @@
-"""The index of a dataset: the recordings that were asked for, whether they can be read or not."""
+"""The index of a dataset: all listed recordings, readable or not."""
 
 from __future__ import annotations
 

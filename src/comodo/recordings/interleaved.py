@@ -1,4 +1,4 @@
-"""Two devices whose rows alternate in one file: their samples cannot be told apart, so the recording is refused."""
+"""Two devices whose rows alternate in one file: their samples cannot be separated, so the recording is refused."""
 
 from __future__ import annotations
 

@@ -138,7 +138,7 @@ def _shared(one: Floats, other: Floats, step_s: float) -> tuple[Zone, float]:
 
 
 def _cut_out(stretch: Stretch, zones: Sequence[Zone]) -> list[Stretch]:
-    """Leave out the samples of the zones; what lies on both sides of one is never joined."""
+    """Leave out the samples of the zones. The samples on both sides of a zone are never joined."""
     begins = np.array([begin for begin, _ in zones])
     outside = np.ones(len(stretch.time), dtype=bool)
     for begin, end in zones:

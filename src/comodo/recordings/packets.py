@@ -37,7 +37,7 @@ def spread_packets(stretch: Stretch, output_s: float, notes: list[str]) -> tuple
     Args:
         stretch: sorted by time, with repeated times.
         output_s: the sampling interval of the result; shorter packets need no note.
-        notes: what was done is added to them.
+        notes: a note on each repair is appended.
 
     Returns:
         The stretch with strictly increasing times, and the share of its samples that had the time of the one before.
@@ -55,7 +55,7 @@ def spread_packets(stretch: Stretch, output_s: float, notes: list[str]) -> tuple
     usual = step[step <= LONGEST_PAUSE_S]
     pauses = int((usual >= BURST * usual.mean()).sum()) if len(usual) else 0
     if FEWEST_PAUSES <= pauses < (1 - BURSTS) * len(usual):
-        near |= step < BURST * usual.mean()  # packets whose samples bear nearly one time
+        near |= step < BURST * usual.mean()  # packets whose samples have almost the same time
     if not near.any():
         return Stretch(time, values, stretch.row), repeated
     begins = np.concatenate([[0], np.flatnonzero(~near) + 1])

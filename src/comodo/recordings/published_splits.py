@@ -13,7 +13,7 @@ from comodo.storage.files import atomic
 from comodo.storage.regular import open_regular
 
 URL: Final = "https://raw.githubusercontent.com/cruiseresearchgroup/COMODO/main/dataset"
-# The folder of each dataset in the published repository, and the SHA-256 of what lies there.
+# The folder of each dataset in the published repository, and the SHA-256 of its files.
 PUBLISHED: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "ego4d": (
         "Ego4D",

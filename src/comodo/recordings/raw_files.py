@@ -121,7 +121,7 @@ def labelled_state(dataset: str, settings: DatasetSettings, shard: int | None, m
 
 
 def model_state(settings: ModelSettings) -> str:
-    """Return a digest of what a model comes from: the files of its folder, or its class's code; "" for a hub id."""
+    """Return a digest of a model's source: the files of its folder, or its class's code; "" for a hub id."""
     if isinstance(settings, TeacherSettings) and settings.embeddings is not None:
         return _stat(Path(settings.embeddings))
     return folder_state(settings.checkpoint) + class_digest(settings.class_path)

@@ -16,7 +16,7 @@ def resample_reference(components: Sequence[ImuSamples], rate_hz: float = 200.0)
     """Resample as published: by the mean rate, then forget the timestamps; sample 0 is at t = 0.
 
     The rate is `int(1 / mean(dt))` of the samples in file order, or the nominal one where there is no clock; resampling
-    is a windowed sinc (Hann, 6 zero crossings, roll-off 0.99); what is NaN then becomes 0. Raises `ImuError` where
+    is a windowed sinc (Hann, 6 zero crossings, roll-off 0.99); NaN then becomes 0. Raises `ImuError` where
     timestamps give no rate.
     """
     sensors = []

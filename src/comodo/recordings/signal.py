@@ -1,4 +1,4 @@
-"""A resampled IMU signal, and what is implausible about one.
+"""A resampled IMU signal, and checks of its plausibility.
 
 A signal is float32 (6, T): accel x y z in m/s², gyro x y z in rad/s, on the grid k / rate_hz (k an integer) of the
 recording's video time. Where there is no IMU it is NaN.
@@ -16,7 +16,7 @@ from comodo.errors import ImuError
 from comodo.notes import note
 
 CHANNELS = ("accel_x", "accel_y", "accel_z", "gyro_x", "gyro_y", "gyro_z")
-LONGEST_HOLE_S = 6 * 3600.0  # samples further than this from the rest bear a wrong timestamp
+LONGEST_HOLE_S = 6 * 3600.0  # samples further than this from the rest have a wrong timestamp
 SPARSEST = 1 / 20  # samples per sample of the grid; beyond some hours, fewer are wrong timestamps far apart
 USUAL_RAD_S = 20.0  # median |gyro| that no body reaches
 FASTEST_RAD_S = (
@@ -29,7 +29,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """What was measured of a sensor's clock.
+    """Measured properties of a sensor's clock.
 
     Attributes:
         rate_hz: 1 / the median sampling interval, Hz.
@@ -54,7 +54,7 @@ class ImuSignal:
         data: (6, T) float32, accel x y z in m/s², gyro x y z in rad/s; NaN in gaps.
         start_s: time of the first sample, a multiple of 1 / rate_hz, s.
         rate_hz: sampling rate, Hz.
-        notes: what was repaired or looks odd, such as a wrong unit; each is `kind: detail` (`comodo.notes`).
+        notes: repairs and oddities, such as a wrong unit; each is `kind: detail` (`comodo.notes`).
         origin_s: time 0 on the file's own clock, s; 0 where the two are the same.
         clocks: of accelerometer and gyroscope; none under `alignment: reference`.
     """
@@ -85,7 +85,7 @@ def some(values: NDArray[Any]) -> NDArray[Any]:
 
 
 def check_span(length: int, samples: int, rate_hz: float) -> None:
-    """Refuse a grid that would be almost empty: its memory must not depend on what a few timestamps say."""
+    """Refuse a grid that would be almost empty: a few wrong timestamps must not determine its memory."""
     if length > LONGEST_HOLE_S * rate_hz + samples / SPARSEST:
         hours = length / rate_hz / 3600
         raise ImuError("imu_clock", f"timestamps spread {samples} samples over {hours:.0f} hours")

@@ -1,6 +1,6 @@
 """Small video: raw footage as small clips at a constant rate, and frames out of those.
 
-The filters are the published chain (fps, centre crop, scale). decord reads what was extracted.
+The filters are the published chain (fps, centre crop, scale). decord reads the extracted files.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Stretches in which a sensor repeats one sample or gives only zeros, told from a sensor at rest."""
+"""Stretches in which a sensor repeats one sample or gives only zeros, as opposed to a sensor at rest."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def cut_stuck(
         max_gap_s: shorter repetitions are kept.
         accel: the channels of the accelerometer, m/s²; None where it is not among them.
         gyro: the channels of the gyroscope, rad/s; None likewise.
-        notes: what was cut is added to them.
+        notes: a note on the cuts is appended.
     """
     time, values = stretch.time, stretch.values
     if len(time) < 3:
@@ -50,7 +50,7 @@ def cut_stuck(
     outside = quiet[1:] & quiet[:-1]
     for begin, end in runs:
         outside[begin:end] = False
-    # enough other moments of rest to know the noise
+    # enough other moments of rest to estimate the noise
     noisy = outside.sum() > 20 and same[outside].mean() < NOISY
     zero = (values[:, runs[:, 0]] == 0).all(axis=0).tolist()
     stuck = [

@@ -44,7 +44,7 @@ class WholeFrames:
     """The undamaged frames of a part of a video, with `pts` counted from the part's start.
 
     The last frame before the part comes too (at a negative time): it is what the part's first instant shows. After the
-    iteration the attributes tell what was found.
+    iteration the attributes hold the findings.
     """
 
     def __init__(self, container: Any, stream: Any, start_s: float, end_s: float | None) -> None:
@@ -99,7 +99,7 @@ class WholeFrames:
         return joined
 
     def _believes(self, hole: float) -> bool:
-        """Whether what is missing so far, `hole` seconds more, can be true."""
+        """Return whether the total of missing time, with `hole` seconds more, is plausible."""
         self.still += hole
         if self.still > LONGEST_STILL_S:
             self.damage = self.damage or f"no frames for {self.still:.0f} s after {self.end:.2f} s"
@@ -132,7 +132,7 @@ class WholeFrames:
             yield from frames
 
     def _decode(self) -> Iterator[Any]:
-        """Decode; after damage go on at the next keyframe, for what lies between is made of guesses."""
+        """Decode; after damage continue at the next keyframe, as frames before it are concealed."""
         waiting = False
         packets = self.container.demux(self.stream)
         while True:

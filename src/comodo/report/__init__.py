@@ -1,1 +1,1 @@
-"""The report: tables and figures of what was measured, beside the published figures (report.smk)."""
+"""The report: tables and figures of all measurements, beside the published figures (report.smk)."""

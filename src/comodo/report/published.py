@@ -51,7 +51,7 @@ def published_rows(path: str | Path) -> pd.DataFrame:
 
 
 def candidates(config: Config) -> list[dict[str, Any]]:
-    """What a config evaluates that a published row could stand beside, in the words of the published table.
+    """Return the evaluations of a config that may match a published row, in the words of the published table.
 
     Returns:
         Plain data, one dict per experiment and evaluated dataset: `experiment`, `evaluated_on` (our name of that
@@ -136,7 +136,7 @@ def compare(
     """Our figures beside the published ones: a row per published row and experiment of its setting.
 
     Args:
-        accuracy: what was measured, by seed; of its columns experiment, seed, eval_dataset, protocol, labels_per_class,
+        accuracy: the measurements, by seed; of its columns experiment, seed, eval_dataset, protocol, labels_per_class,
             scoring and top1 are used.
         candidates: of `candidates`.
         published: of `published_rows`.

@@ -1,4 +1,4 @@
-"""What a config evaluates: every encoder on every dataset, and the score files that this gives."""
+"""The evaluations of a config: every encoder on every dataset, with their score files."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class EvaluatedRun(TypedDict):
 
 
 def evaluated_runs(config: Config) -> list[EvaluatedRun]:
-    """Return what a config evaluates: teachers first, then every experiment on each of its datasets by each seed."""
+    """Return the evaluations of a config: teachers first, then every experiment by dataset and seed."""
     evaluations = [(name, d) for name in config.experiments for d in config.evaluated_on(name)]
     teachers = {
         (dataset, str(config.experiments[name].teacher))

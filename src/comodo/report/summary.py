@@ -34,7 +34,7 @@ def gains(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def _column(protocol: str, labels: Any, scoring: str) -> str:
-    """What a column of the summary is called."""
+    """Return the name of a column of the summary."""
     if protocol == "anchor":
         return f"zero-shot, {scoring} anchors"
     number = f"{labels} label{'' if str(labels) == '1' else 's'}"

@@ -81,7 +81,7 @@ def takes(settings: SimulateSettings, stream: int = 0) -> list[Take]:
         stream: worlds of different streams share no subject and no place, even with equal seeds.
 
     Raises:
-        ValueError: `trajectory_imu` does not hold the recordings that the settings ask for.
+        ValueError: `trajectory_imu` does not hold the recordings that the settings require.
     """
     counts = (settings.train_subjects, settings.val_subjects, settings.test_subjects)
     recorded = _recorded(settings, sum(counts)) if settings.trajectory_imu is not None else None

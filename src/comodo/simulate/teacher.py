@@ -1,4 +1,4 @@
-"""A small video model with fresh weights, trained on a simulated world of its own if the settings say so."""
+"""A small video model with random weights, optionally pretrained on a simulated world of its own."""
 
 from __future__ import annotations
 

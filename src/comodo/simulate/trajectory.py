@@ -86,7 +86,7 @@ ACTIVITIES = {
 
 @dataclass(frozen=True)
 class Subject:
-    """What is a person's own: how lively and fast, how tall, how the rig sits on the head, and its IMU's bias."""
+    """Properties of a person: liveliness, pace, height, position of the rig on the head, and bias of its IMU."""
 
     liveliness: float
     tempo: float
@@ -171,7 +171,7 @@ def trajectory_from_imu(
 
     Orientation integrates the gyroscope; what the rotated accelerometer shows below 0.1 Hz is taken for gravity and
     turned upright (a complementary filter, run over the whole recording at once). Position integrates the rest twice,
-    high-passed at 0.3 Hz: slow displacement cannot be seen in an IMU.
+    high-passed at 0.3 Hz: an IMU does not measure slow displacement.
 
     Args:
         accel_t: (Na,) s, increasing.
@@ -222,7 +222,7 @@ def _steps(n: int, rate_hz: float, rng: np.random.Generator) -> Array:
 def _bouts(n: int, pause: float, rng: np.random.Generator) -> Array:
     """1 while active and 0 in pauses (n,), with soft edges; bouts and pauses last seconds."""
     level = _noise(n, 0.06, rng)
-    threshold = ndtri(pause)  # what a normal variable stays below for that share of time
+    threshold = ndtri(pause)  # quantile of a normal distribution at that share
     return gaussian_filter1d((level > threshold).astype(float), 0.25 * RATE_HZ)
 
 

@@ -74,7 +74,7 @@ def open_hdf5(path: Path | str) -> Iterator[h5py.File]:
 
 @contextmanager
 def new_file(path: Path | str) -> Iterator[IO[bytes]]:
-    """A file for a library that cannot bear a full disk; it appears whole or not at all, or raises `WriteError`."""
+    """Open a file for a library that crashes when the disk is full; the file appears complete or not at all."""
     with atomic(path) as partial, _Disk(partial, "w+b") as disk:
         try:
             yield disk  # type: ignore[misc]

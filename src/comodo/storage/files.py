@@ -28,7 +28,7 @@ MODE = 0o666 & ~_umask
 MACHINE = f"{zlib.crc32(platform.node().encode()):08x}"
 PARTIAL = f".partial-{MACHINE}-"  # followed by the process
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-LOCK_S = 60.0  # to wait for a lock: what is done under one takes no second
+LOCK_S = 60.0  # to wait for a lock, which is never held for a second
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EBADF}
 
 
@@ -104,7 +104,7 @@ def locked(path: str | os.PathLike[str], wait_s: float = LOCK_S, poll_s: float =
 
 
 def _open_lock(path: Path) -> int:
-    """Open a lock file, whoever made it; never wait for what is no file."""
+    """Open a lock file of any owner, without waiting for a pipe or device."""
     never_wait = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -151,7 +151,7 @@ def _obey_umask(path: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    """Have the disk take what was written: some (NFS, quotas) refuse only now, and a lost node may lose what is not."""
+    """Flush written data to disk: NFS and quotas may refuse only now, and a crash loses unflushed data."""
     for file in path.rglob("*") if path.is_dir() else [path]:
         if file.is_file():
             handle = os.open(file, os.O_RDONLY)

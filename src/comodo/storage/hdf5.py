@@ -1,4 +1,4 @@
-"""The one place that opens HDF5 files for reading, and looks first at what is in them.
+"""Open HDF5 files for reading, after a check of their content; no other module opens them.
 
 An HDF5 file can have its content in other files, under links that lead anywhere, and in types that ask for any amount
 of memory. Nothing of the kind is ours: an array is a block of numbers or texts in the file itself.
@@ -25,7 +25,7 @@ DEEPEST: Final = 8
 WIDEST: Final = 8
 """Bytes of a number."""
 REFERENCE: Final = [("length", "<u4"), ("heap", "<u8"), ("place", "<u4")]
-"""Fields of what an array holds for a text of any width: a reference into the heap of the file."""
+"""Fields of an array's entry for a text of variable length: a reference into the heap of the file."""
 
 
 def checked_hdf5(path: Path | str) -> h5py.File:
@@ -48,7 +48,7 @@ def checked_hdf5(path: Path | str) -> h5py.File:
             file.close()
             raise
     except (OSError, KeyError, RuntimeError, TypeError, ValueError) as error:
-        if getattr(error, "errno", None) is not None:  # HDF5's own errors bear no number of the system
+        if getattr(error, "errno", None) is not None:  # HDF5's own errors have no errno
             raise
         raise DamageError(Path(path), error) from None
     return file
@@ -149,7 +149,7 @@ class _Check:
             self.texts(array, count)
 
     def texts(self, array: Any, count: int) -> None:
-        """Look at the lengths of texts of any width, which stand in the array; many may be one text of the heap."""
+        """Check the lengths of variable-length texts, as given in the array; several may share one heap object."""
         import numpy as np
 
         if count and (start := array.get_offset()) is not None:
