@@ -105,7 +105,9 @@ def _why_empty(name: str, components: Sequence[ImuSamples], max_gap_s: float) ->
     wrong = "a wrong unit of time?"
     if np.median(step) > max_gap_s:
         return f"{text}: they are {np.median(step):.3g} s apart, more than max_gap_s = {max_gap_s:g}; {wrong}"
-    return f"{text}: they are {np.median(step):.3g} s apart, faster than {FASTEST_HZ:.0f} Hz; {wrong}"
+    if np.median(step) < 1 / FASTEST_HZ:
+        return f"{text}: they are {np.median(step):.3g} s apart, faster than {FASTEST_HZ:.0f} Hz; {wrong}"
+    return f"{text}: no two of them are within max_gap_s = {max_gap_s:g} of each other"
 
 
 @dataclass(slots=True)
