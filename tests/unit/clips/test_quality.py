@@ -121,6 +121,33 @@ def test_clips_are_in_the_order_of_the_index(recordings: pd.DataFrame) -> None:
     assert len(kept_pairs(windows)) == len(pairs_of(clips)) == 10
 
 
+def test_windows_without_video_are_used_only_if_asked_for(recordings: pd.DataFrame) -> None:
+    """A camera that stopped, and a recording whose video cannot be read: the IMU goes on, under the same label."""
+    rows = [row for row in GOOD if row[0] != "e"]
+    rows += [("a", 2, "no_video"), ("e", -1, "video_unreadable"), ("e", 0, "no_video")]
+    windows = candidate_table(rows, recordings)
+    used = {}
+    for choice in ("paired", "imu"):
+        clips = merge_candidates(recordings, windows, choice)  # type: ignore[arg-type]
+        used[choice] = len(clips)
+        quality = report_quality(recordings, windows, score_windows=choice)  # type: ignore[arg-type]
+        lost = quality[quality["reason"] == "no_video"]
+        assert set(lost["used_for"]) == ({"scores"} if choice == "imu" else {""})
+        kept = quality[(quality["window"] < 0) & (quality["pairs"] > 0)]
+        assert set(kept["used_for"]) == {"all"}
+        assert quality.loc[quality["recording"] == "e", "used_for"].iloc[0] == ""
+    assert (used["paired"], used["imu"]) == (8, 10)
+
+
+def test_measured_clocks_are_columns_of_recordings(recordings: pd.DataFrame) -> None:
+    quality = report_quality(
+        recordings, candidate_table([*GOOD, ("a", 2, "imu_gap")], recordings), {"a": {"accel_hz": 99.5}}
+    )
+    assert quality.loc[quality["window"] < 0, "accel_hz"].dropna().tolist() == [99.5]
+    assert quality.loc[quality["window"] >= 0, "accel_hz"].isna().all()
+    assert quality.columns[-1] == "pairs"
+
+
 def imu_only(rows: list[tuple[str, int, str]], recordings: pd.DataFrame) -> pd.DataFrame:
     return candidate_table(rows, recordings).assign(n_frames=0)
 
