@@ -91,7 +91,7 @@ def _read_payloads(path: Path) -> Payloads | None:
         raise ImuError("imu_missing_file", f"{path} does not exist") from None
     except (OSError, ValueError) as error:
         raise ImuError("imu_unreadable", f"{path} cannot be read: {error}") from None
-    except (struct.error, IndexError, OverflowError, MemoryError):
+    except (struct.error, IndexError, OverflowError, MemoryError, RecursionError):
         return None  # broken tables: telemetry-parser judges
 
 

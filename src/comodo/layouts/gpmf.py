@@ -18,6 +18,7 @@ from comodo.layouts.mp4_tracks import Floats, Ints, Track, read_tracks
 
 SENSORS: Final = {"accl": b"ACCL", "gyro": b"GYRO"}
 LARGEST_PAYLOAD: Final = 1 << 24  # bytes; a second of telemetry has some 10 kB
+MOST_PAYLOADS: Final = 1 << 18  # three days
 SLOWEST_HZ: Final = 150.0
 """Below it, a sensor with one sample for each video frame holds averages of a time lapse."""
 SAME_RATE: Final = 0.02
@@ -52,6 +53,8 @@ def read_payloads(file: BinaryIO) -> Payloads | None:
     times, spans = telemetry.media_times() - telemetry.start(), telemetry.durations()
     offsets, sizes = telemetry.places()
     number = min(len(times), len(offsets))
+    if number > MOST_PAYLOADS:
+        raise ValueError(f"{number} telemetry payloads")
     counts: dict[str, list[int]] = {name: [] for name in SENSORS}
     for offset, size in zip(offsets[:number].tolist(), sizes[:number].tolist(), strict=True):
         file.seek(offset)

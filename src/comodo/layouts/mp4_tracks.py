@@ -16,6 +16,8 @@ from comodo.layouts.sample_tables import boxes
 
 NESTED: Final = {b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl"}
 TABLES: Final = {b"stts", b"ctts", b"stsc", b"stsz", b"stco", b"co64", b"elst"}
+MOST_SAMPLES: Final = 1 << 24  # of a track: a day at 194 frames per second
+LARGEST_TABLE: Final = 1 << 27  # bytes: eight for each of them
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
@@ -33,11 +35,10 @@ class Track:
     def media_times(self) -> Floats:
         """Return the times (N,) of the samples in decoding order, with their composition offsets, s."""
         counts, deltas = _runs(self.tables.get(b"stts", b""), ">II")
-        times = (
-            np.concatenate([[0], np.cumsum(np.repeat(deltas, counts))[:-1]]) if len(counts) else np.zeros(0)
-        )
+        each = _expand(deltas, counts)
+        times = np.concatenate([[0], np.cumsum(each)[:-1]]) if len(each) else np.zeros(0)
         counts, offsets = _runs(self.tables.get(b"ctts", b""), ">Ii")
-        shift = np.repeat(offsets, counts)[: len(times)]
+        shift = _expand(offsets, counts)[: len(times)]
         times[: len(shift)] += shift
         result: Floats = times / self.timescale
         return result
@@ -45,7 +46,7 @@ class Track:
     def durations(self) -> Floats:
         """Return how long each sample (N,) lasts, s."""
         counts, deltas = _runs(self.tables.get(b"stts", b""), ">II")
-        result: Floats = np.repeat(deltas, counts) / self.timescale
+        result: Floats = _expand(deltas, counts) / self.timescale
         return result
 
     def start(self) -> float:
@@ -75,7 +76,7 @@ class Track:
         chunk_of_run = rows[:, 0] - 1
         per_chunk = rows[np.searchsorted(chunk_of_run, np.arange(len(chunks)), side="right") - 1, 1]
         sizes = sizes[: int(per_chunk.sum())]
-        chunk = np.repeat(np.arange(len(chunks)), per_chunk)[: len(sizes)]
+        chunk = _expand(np.arange(len(chunks)), per_chunk)[: len(sizes)]
         before = np.concatenate([[0], np.cumsum(sizes)[:-1]]) if len(sizes) else sizes
         first = np.concatenate([[True], np.diff(chunk) > 0]) if len(chunk) else np.zeros(0, bool)
         return chunks[chunk] + before - np.maximum.accumulate(np.where(first, before, 0)), sizes
@@ -85,6 +86,8 @@ class Track:
         if len(table) < 12:
             return np.zeros(0, np.int64)
         same, count = struct.unpack(">II", table[4:12])
+        if count > MOST_SAMPLES:
+            raise ValueError(f"a track of {count} samples")
         if same:
             return np.full(count, same, np.int64)
         return np.frombuffer(table[12 : 12 + 4 * min(count, (len(table) - 12) // 4)], ">u4").astype(np.int64)
@@ -96,7 +99,11 @@ class Track:
 
 
 def read_tracks(file: BinaryIO) -> list[Track]:
-    """Read the tracks of an mp4 whose claims were checked (`find_overclaim`); none of another format."""
+    """Read the tracks of an mp4 whose claims were checked (`find_overclaim`); none of another format.
+
+    Raises:
+        ValueError: a table is too large. Methods of a track raise it for too many samples.
+    """
     tracks: list[Track] = []
     movie = 0
     parts = [(0, file.seek(0, 2))]
@@ -128,6 +135,8 @@ def _read_track(file: BinaryIO, begin: int, end: int, track: Track) -> None:
             file.seek(start + 12)
             track.format = file.read(4).decode("latin-1")
         elif kind in TABLES:
+            if stop - start > LARGEST_TABLE:
+                raise ValueError(f"a table of {stop - start} bytes")
             file.seek(start)
             track.tables[kind] = file.read(stop - start)
 
@@ -138,6 +147,13 @@ def _timescale(file: BinaryIO, start: int) -> int:
     head = file.read(24)
     place = 20 if head[:1] == b"\1" else 12
     return int.from_bytes(head[place : place + 4], "big")
+
+
+def _expand(values: Ints, counts: Ints) -> Ints:
+    """Repeat values as often as counts (N,) say. Raises `ValueError` beyond `MOST_SAMPLES`."""
+    if len(counts) and (counts.min() < 0 or counts.sum() > MOST_SAMPLES):
+        raise ValueError(f"a table of {counts.sum()} samples")
+    return np.repeat(values, counts)
 
 
 def _runs(table: bytes, code: str) -> tuple[Ints, Ints]:

@@ -15,6 +15,7 @@ import av.filter
 
 from comodo.errors import VideoError
 
+LONGEST_SIDE = 1 << 14  # of a frame with square pixels
 WIDEST = 8  # ratio of the sides of a pixel that is believed
 NO_PICTURE_TYPE = av.video.frame.PictureType.NONE  # else keyframes of the source become keyframes
 
@@ -108,6 +109,7 @@ def _filters(frame: Any, time_base: Fraction, fps: Fraction, size: int, pixels: 
         "colorspace": int(frame.colorspace),
     }
     stretched = pixels is not None and pixels != 1 and 1 / WIDEST <= pixels <= WIDEST
+    stretched = stretched and max(frame.width, frame.height) * max(pixels or 1, 1) <= LONGEST_SIDE
     if stretched and pixels is not None:
         source["pixel_aspect"] = f"{pixels.numerator}/{pixels.denominator}"
     chain = [graph.add("buffer", ":".join(f"{key}={value}" for key, value in source.items()))]

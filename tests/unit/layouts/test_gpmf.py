@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from comodo.errors import ImuError
+from comodo.layouts.camera import read_camera
 from comodo.layouts.gpmf import Payloads, read_payloads, sample_times
 from tests.support.gopro import payload, write_gopro
 from tests.support.imu import Floats, wave
@@ -87,6 +88,33 @@ def test_another_kind_of_file_has_no_payloads(tmp_path: Path) -> None:
     (tmp_path / "a.mp4").write_bytes(b"\0" * 100)
     with (tmp_path / "a.mp4").open("rb") as file:
         assert read_payloads(file) is None
+
+
+@pytest.mark.parametrize(("kind", "place"), [(b"stts", 12), (b"stsz", 12)])
+def test_tables_that_claim_billions_of_samples(tmp_path: Path, kind: bytes, place: int) -> None:
+    """In 20 bytes; numpy would take the memory."""
+    data = write_gopro(tmp_path / "a.mp4", payloads_of([200] * 3), 90).read_bytes()
+    at = data.rindex(kind) + place
+    (tmp_path / "a.mp4").write_bytes(data[:at] + b"\x7f\xff\xff\xff" + data[at + 4 :])
+    with (tmp_path / "a.mp4").open("rb") as file, pytest.raises(ValueError, match="samples"):
+        read_payloads(file)
+
+
+def test_a_table_as_large_as_a_sparse_file(tmp_path: Path) -> None:
+    with (tmp_path / "a.mp4").open("wb") as file:
+        length = (1 << 40).to_bytes(8, "big")
+        file.write(b"".join(b"\0\0\0\1" + kind + length for kind in (b"moov", b"trak", b"stts")))
+        file.truncate(1 << 40)
+    with (tmp_path / "a.mp4").open("rb") as file, pytest.raises(ValueError, match="a table of"):
+        read_payloads(file)
+
+
+def test_boxes_within_boxes_without_end(tmp_path: Path) -> None:
+    depth = 30_000
+    levels = b"".join((8 * (depth - n) + 8).to_bytes(4, "big") + b"trak" for n in range(depth))
+    (tmp_path / "a.mp4").write_bytes((len(levels) + 16).to_bytes(4, "big") + b"moov" + levels + b"\0" * 8)
+    with pytest.raises(ImuError):
+        read_camera(tmp_path / "a.mp4")
 
 
 @pytest.mark.parametrize("cut", [100, 2000, 11_000])
