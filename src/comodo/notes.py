@@ -37,7 +37,8 @@ NOTES: Final = {
     "imu_unordered": Kind("rows are out of order", "they are sorted by time"),
     "imu_no_times": Kind(
         "rows have values but no time",
-        "times are interpolated between their neighbours, in gaps up to `max_gap_s` and where the rate fits",
+        "times are interpolated between their neighbours, in gaps up to `max_gap_s` and where the rate fits; else the "
+        "rows are left out",
     ),
     "imu_strays": Kind("samples lie hours away from the rest", "they are left out"),
     "imu_start_unknown": Kind(

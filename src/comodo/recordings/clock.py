@@ -25,6 +25,8 @@ WRAPS: Final = tuple(2.0**bits * unit for bits in (8, 16, 24, 32) for unit in (1
 """Periods of counters in ns, µs, ms and s; in s."""
 MISSING_RATE: Final = (0.5, 1.5)
 """Rows without a time are interpolated where the interval between them is so many times the usual one."""
+MANY_LOST: Final = 0.1
+"""Share of rows without a time, and without neighbours that give one, above which there is a note."""
 
 NAMES: Final = {"imu": "", "accel": "accelerometer: ", "gyro": "gyroscope: "}
 
@@ -109,6 +111,8 @@ def _judge(
         missing += int((ours & ~(known & present.all(axis=0))).sum())
         if not known.all():
             time = _fill(time, known, max_gap_s, own)
+            if (lost := int((ours & np.isnan(time)).sum())) > MANY_LOST * len(time):
+                own.append(note("imu_no_times", f"{lost} of {len(time)} rows have no time and are left out"))
         usable = np.isfinite(time) & present.all(axis=0)
         if not usable.all():
             time, values = time[usable], values[:, usable]

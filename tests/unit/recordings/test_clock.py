@@ -230,6 +230,11 @@ def test_times_missing_for_long_stay_a_hole() -> None:
     assert np.isnan(made.data[0]).sum() == pytest.approx(200, abs=8)
 
 
+def test_many_rows_left_out_for_lack_of_a_time_get_a_note() -> None:
+    time = np.where(np.arange(2000) % 100 < 30, np.nan, TIME)
+    assert signal(time, wave(TIME)).notes == ["imu_no_times: 600 of 2000 rows have no time and are left out"]
+
+
 def test_a_file_written_twice() -> None:
     for order in (np.repeat(np.arange(2000), 2), np.tile(np.arange(2000), 2)):
         made = signal(TIME[order], wave(TIME)[:, order])
