@@ -24,11 +24,20 @@ def test_a_git_lfs_pointer(golden: Path, tmp_path: Path, name: str) -> None:
     for load, source in ((load_teacher, "videomae-tiny"), (load_student, "paris-noah-Mantis-tiny")):
         folder = tmp_path / source
         shutil.copytree(golden / "ckpt" / source, folder)
+        if name.endswith(".bin"):
+            (folder / "model.safetensors").unlink(missing_ok=True)
         (folder / name).write_text(POINTER)
         with pytest.raises(
             ModelError, match=rf"{name} is a git-lfs pointer.*run `git lfs pull` in .*{source}"
         ):
             load(folder)
+
+
+def test_a_pointer_that_is_never_read(golden: Path, tmp_path: Path) -> None:
+    folder = checkpoints.copy_of(golden, "videomae-tiny", tmp_path / "teacher")
+    load_teacher(folder)._model.save_pretrained(folder)
+    (folder / "pytorch_model.bin").write_text(POINTER)
+    assert load_teacher(folder).dim == 32
 
 
 def test_a_checkpoint_that_needs_its_own_code(tmp_path: Path) -> None:
