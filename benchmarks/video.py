@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from fractions import Fraction
@@ -129,7 +130,37 @@ def frames(bench: Bench) -> list[Row]:
         )
         row.rates = {f"read_{count}_core_s_per_clip": row.ours / 1000}
         rows.append(row)
+    rows.append(_torchcodec(bench, video))
     return rows
+
+
+def _torchcodec(bench: Bench, video: Path) -> Row:
+    """torchcodec, which replaces decord where that has no wheel, against decord."""
+
+    from comodo.recordings.frames import read_frames
+
+    def read() -> None:
+        for start in range(0, 300, 50):
+            read_frames(video, range(start, start + 50, 3))
+
+    def ours() -> None:
+        decord = sys.modules.pop("decord", None)
+        sys.modules["decord"] = None  # type: ignore[assignment]  # hidden
+        try:
+            read()
+        finally:
+            del sys.modules["decord"]
+            if decord is not None:
+                sys.modules["decord"] = decord
+
+    return compare(
+        "reading 17 of a clip's 50 frames by torchcodec",
+        in_turn(ours, read, bench.repeats),
+        "decord, the same frames",
+        at_most=1.1,
+        items=6 / 1000,
+        unit="ms per clip",
+    )
 
 
 def encode(bench: Bench) -> list[Row]:

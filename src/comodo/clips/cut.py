@@ -41,17 +41,18 @@ class SignalWindows:
         return f"window {row} ({self.start_s[row]:g} to {self.end_s[row]:g} s)"
 
 
-def cut_windows(signal: ImuSignal, seconds: float | None = 5.0) -> SignalWindows:
+def cut_windows(signal: ImuSignal, seconds: float | None = 5.0, step_s: float | None = None) -> SignalWindows:
     """Cut a signal into windows, as the workflow does for an IMU-only dataset.
 
-    Window i covers [i · seconds, (i + 1) · seconds) of the signal's clock. Windows that a hole touches are left out.
+    Window i covers [i · step_s, i · step_s + seconds) of the signal's clock. Windows that a hole touches are left out.
 
     Args:
         signal: what `read_imu` returns.
         seconds: length of a window, as in the student's training; None: the whole signal is one window.
+        step_s: from one window to the next, s; None: `seconds`, so that none overlap.
 
     Raises:
-        DataError: when a window would hold no sample.
+        DataError: when a window or a step would hold no sample.
         ImuError: when no window is whole; its reason is `imu_gap` or `imu_too_short`.
 
     Example:
@@ -61,7 +62,9 @@ def cut_windows(signal: ImuSignal, seconds: float | None = 5.0) -> SignalWindows
     """
     if seconds is not None and not seconds * signal.rate_hz >= 1:
         raise DataError(f"windows of {seconds:g} s at {signal.rate_hz:g} Hz hold no sample: make them longer")
-    coverage = ImuCoverage(signal.runs, signal.start_s, signal.rate_hz, seconds)
+    if step_s is not None and not step_s * signal.rate_hz >= 1:
+        raise DataError(f"a step of {step_s:g} s at {signal.rate_hz:g} Hz holds no sample: make it longer")
+    coverage = ImuCoverage(signal.runs, signal.start_s, signal.rate_hz, seconds, step_s)
     candidates = coverage.imu_only(seconds)
     whole = [window for window in candidates if not window.reason]
     if not whole:

@@ -18,18 +18,20 @@ import pandas as pd
 
 from comodo.clips.sampling import draw_clips
 from comodo.clips.tables import COLUMNS
-from comodo.clips.windows import EPSILON_S, ImuCoverage, video_windows
+from comodo.clips.windows import EPSILON_S, ImuCoverage, video_windows, window_time
 from comodo.config import DatasetSettings
 from comodo.layouts.ids import safe_name
 from comodo.layouts.types import Recording
 from comodo.layouts.video_clock import clock_hint
-from comodo.recordings.imu_shard import read_notes
-from comodo.recordings.small_video import TABLE_COLUMNS
-from comodo.storage.artefacts import open_hdf5, read_table
+from comodo.storage.artefacts import open_hdf5
 
 
 def pair_clips(
-    recordings: Iterable[Recording], video_table: pd.DataFrame, imu_shard: Path, settings: DatasetSettings
+    recordings: Iterable[Recording],
+    video_table: pd.DataFrame,
+    imu_shard: Path,
+    settings: DatasetSettings,
+    shifts: Mapping[str, tuple[float, float]] | None = None,
 ) -> pd.DataFrame:
     """List every candidate window of the recordings: those that the video fills and those that the IMU fills.
 
@@ -42,6 +44,8 @@ def pair_clips(
         Rows of `comodo.recordings.small_video.extract_recordings`; unread for an IMU-only dataset.
     imu_shard
         Written by `comodo.recordings.imu_shard.write_imu_shard`.
+    shifts
+        Offset, s, and drift of the IMU's clock by recording (`comodo.recordings.sync_table.read_clock_shifts`).
 
     Returns
     -------
@@ -60,79 +64,48 @@ def pair_clips(
             if settings.video is None:
                 rows += _without_video(recording, imu, settings)
             else:
-                rows += _pair_recording(recording, videos[recording.id], imu, settings, settings.video.fps)
+                shift = (shifts or {}).get(recording.id, (0.0, 0.0))
+                rows += _pair_recording(
+                    recording, videos[recording.id], imu, settings, settings.video.fps, shift
+                )
     return pd.DataFrame(rows, columns=list(COLUMNS)).astype(COLUMNS)
 
 
-def pair_shard(
-    recordings: Sequence[Recording], shard: int, video: Path | None, imu: Path, settings: DatasetSettings
-) -> pd.DataFrame:
-    """Return the candidates of a shard, with what looks odd about its recordings.
-
-    Args:
-        recordings: of the shard.
-        shard: its number.
-        video: the video table; None for an IMU-only dataset.
-        imu: the IMU shard.
-        settings: of the dataset.
-
-    Returns:
-        The table of `pair_clips` with column `shard`. Every recording has a row with window -1; its detail says why it
-        has no pair, and then its notes.
-    """
-    table = pd.DataFrame(columns=list(TABLE_COLUMNS)) if video is None else read_table(video)
-    candidates = pair_clips(recordings, table, imu, settings)
-    odd = read_notes(imu)
-    partly = table[(table["reason"] != "") & (table["file"] != "")]
-    for recording, reason, detail in partly[["recording", "reason", "detail"]].itertuples(
-        index=False, name=None
-    ):
-        odd.setdefault(recording, []).append(f"{reason}: {detail}")
-    whole_rows = candidates["window"] < 0
-    dropped = set(candidates.loc[whole_rows, "recording"])
-    candidates.loc[whole_rows, "detail"] = [
-        "; ".join(
-            [*([detail] if detail else []), *(text for text in odd.get(recording, []) if text != detail)]
-        )
-        for recording, detail in candidates.loc[whole_rows, ["recording", "detail"]].itertuples(
-            index=False, name=None
-        )
-    ]
-    whole = [
-        _row(recording, -1, detail="; ".join(odd.get(recording.id, [])))
-        for recording in recordings
-        if recording.id not in dropped
-    ]
-    rows = pd.DataFrame(whole, columns=candidates.columns).astype(candidates.dtypes)
-    return pd.concat([rows, candidates], ignore_index=True).assign(shard=shard)
-
-
 def _pair_recording(
-    recording: Recording, video: Mapping[Any, Any], imu: h5py.Group, settings: DatasetSettings, fps: float
+    recording: Recording,
+    video: Mapping[Any, Any],
+    imu: h5py.Group,
+    settings: DatasetSettings,
+    fps: float,
+    shift: tuple[float, float],
 ) -> list[dict[str, Any]]:
-    signal = ImuCoverage.of_group(imu, settings.clip_s)
+    step_s = settings.step_s(recording.split)
+    signal = ImuCoverage.of_group(imu, settings.clip_s, step_s, shift)
     # The published rule pairs by number and looks at nothing else.
     frozen = json.loads(video["frozen"]) if settings.alignment == "timestamps" else []
     if settings.clip_s is None:
         n_video = int(video["n_frames"] > 0)
         rows = [_whole(recording, video, signal, frozen, settings)] if signal.runs else []
     else:
-        windows = video_windows(video["duration_s"], settings.clip_s, settings.windows)
-        n_video = min(len(windows), video["n_frames"] // round(settings.clip_s * fps))
-        rows = _windows(recording, n_video, signal, frozen, settings.clip_s, fps)
+        step = step_s or settings.clip_s
+        windows = video_windows(video["duration_s"], settings.clip_s, settings.windows, step)
+        spare = video["n_frames"] - round(settings.clip_s * fps)
+        n_video = max(0, min(len(windows), spare // round(step * fps) + 1))
+        rows = _windows(recording, n_video, signal, frozen, (settings.clip_s, step), fps)
     _sample(rows, settings.clips_per_recording)
     if not any(row["reason"] == "" for row in rows):
         reason, detail = _why_no_pair(video, imu, n_video, signal, rows)
-        rows.insert(0, _row(recording, -1, reason=reason, detail=detail))
+        reason, detail = _short(recording, settings.clip_s, reason) or (reason, detail)
+        rows.insert(0, row_of(recording, -1, reason=reason, detail=detail))
     return rows
 
 
 def _without_video(recording: Recording, imu: h5py.Group, settings: DatasetSettings) -> list[dict[str, Any]]:
     """All windows from the first sample of the IMU to its last, or all the IMU; nothing beyond the recording's cut."""
-    signal = ImuCoverage.of_group(imu, settings.clip_s)
+    signal = ImuCoverage.of_group(imu, settings.clip_s, settings.step_s(recording.split))
     windows = signal.imu_only(settings.clip_s, recording.end_s and recording.end_s - recording.start_s)
     rows = [
-        _row(
+        row_of(
             recording,
             w.number,
             w.time_s,
@@ -147,7 +120,8 @@ def _without_video(recording: Recording, imu: h5py.Group, settings: DatasetSetti
         reason, detail = imu.attrs["reason"], imu.attrs["detail"]
         if not reason:
             reason, detail = signal.why_none(windows)
-        rows.insert(0, _row(recording, -1, reason=reason, detail=detail))
+            reason, detail = _short(recording, settings.clip_s, reason) or (reason, detail)
+        rows.insert(0, row_of(recording, -1, reason=reason, detail=detail))
     return rows
 
 
@@ -156,21 +130,23 @@ def _windows(
     n_video: int,
     signal: ImuCoverage,
     frozen: Sequence[tuple[float, float]],
-    clip_s: float,
+    clip_and_step_s: tuple[float, float],
     fps: float,
 ) -> list[dict[str, Any]]:
     """Candidates of equal length: those that the video fills (the first `n_video`) and those that the IMU fills."""
+    clip_s, step_s = clip_and_step_s
     clip_frames = round(clip_s * fps)
     rows = []
     for i in sorted({*range(n_video), *signal.whole}) if signal.runs else []:
         samples, imu_reason = signal.window(i)
-        start, end = i * clip_s + EPSILON_S, (i + 1) * clip_s - EPSILON_S
+        time = window_time(i, clip_s, step_s)
+        start, end = time[0] + EPSILON_S, time[1] - EPSILON_S
         gap = i < n_video and any(since < end and until > start for since, until in frozen)
         has_video = i < n_video and not gap
         reason = imu_reason or ("video_gap" if gap else "" if has_video else "no_video")
-        frames = (i * clip_frames, clip_frames) if has_video else (-1, 0)
+        frames = (round(i * step_s * fps), clip_frames) if has_video else (-1, 0)
         detail = signal.hole(i) if reason == "imu_gap" else ""
-        rows.append(_row(recording, i, (i * clip_s, (i + 1) * clip_s), samples, frames, reason, detail))
+        rows.append(row_of(recording, i, time, samples, frames, reason, detail))
     return rows
 
 
@@ -205,10 +181,10 @@ def _whole(
     whole_imu = reason in ("", "no_video", "video_gap")
     samples = (begin - signal.first, end - signal.first) if whole_imu else (-1, -1)
     frames = (0, video["n_frames"]) if video["n_frames"] and not frozen else (-1, 0)
-    return _row(recording, 0, time, samples, frames, reason, signal.hole(0) if reason == "imu_gap" else "")
+    return row_of(recording, 0, time, samples, frames, reason, signal.hole(0) if reason == "imu_gap" else "")
 
 
-def _row(
+def row_of(
     recording: Recording,
     window: int,
     time: tuple[float, float] = (0.0, 0.0),
@@ -217,9 +193,24 @@ def _row(
     reason: str = "",
     detail: str = "",
 ) -> dict[str, Any]:
+    """Return a candidate window, or with window −1 the row of a whole recording, as a mapping of `COLUMNS`."""
     clip = f"{recording.id}#{window:05d}" if window >= 0 else ""
     ids = (clip, recording.id, recording.split, recording.label, window)
     return dict(zip(COLUMNS, (*ids, *time, *samples, *frames, reason, detail), strict=True))
+
+
+def _short(recording: Recording, clip_s: float | None, reason: str) -> tuple[str, str] | None:
+    """The reason and detail of a segment that is shorter than a window, unless it was lost for another reason."""
+    if (
+        recording.end_s is None
+        or clip_s is None
+        or reason not in ("video_too_short", "imu_too_short", "no_video")
+    ):
+        return None
+    length = recording.end_s - recording.start_s
+    if length >= clip_s - EPSILON_S:
+        return None
+    return "segment_too_short", f"{length:.2f} s, a window has {clip_s:g} s"
 
 
 def _sample(rows: list[dict[str, Any]], keep: int) -> None:

@@ -15,6 +15,7 @@ from comodo.clips.tables import is_kept, kept_pairs, merge_candidates
 from comodo.config import SPLITS
 from comodo.errors import DamageError, QualityError
 from comodo.notes import NOTES, count_notes
+from comodo.recordings.accepted import SPARED, too_many_bad
 from comodo.recordings.imu_shard import CLOCK, read_clocks
 from comodo.storage.artefacts import read_table, read_tables
 from comodo.storage.files import atomic
@@ -79,7 +80,7 @@ def summarise_quality(quality: pd.DataFrame) -> str:
 
 
 def check_quality(quality: pd.DataFrame, max_bad_fraction: float, dataset: str) -> None:
-    """Refuse a dataset that lost too much, or a split or class that lost everything.
+    """Refuse a dataset that lost too much, or a split or class that lost everything; short segments do not count.
 
     In an IMU-only dataset val may lack classes: no anchors are taken from it.
 
@@ -89,18 +90,20 @@ def check_quality(quality: pd.DataFrame, max_bad_fraction: float, dataset: str) 
     recordings = quality[quality["window"] < 0]
     imu_only = "windows" in quality
     what = "window" if imu_only else "clip"
-    bad = float((recordings["reason"] != "").mean())
+    counted = recordings[recordings["reason"] != SPARED]
+    bad = int((counted["reason"] != "").sum())
     summary = summarise_quality(quality)
     where = f"{_most_frequent(recordings)}see results/{dataset}/quality.csv\n{summary}"
-    if bad > max_bad_fraction:
+    if too_many_bad(bad, len(counted), max_bad_fraction):
         raise QualityError(
-            f"{bad:.0%} of the recordings of {dataset} yield no {what}, "
+            f"{bad / len(counted):.0%} of the recordings of {dataset} yield no {what}, "
             f"more than datasets.{dataset}.max_bad_fraction = {max_bad_fraction:.0%} allows: {where}"
         )
     kept = recordings[recordings["reason"] == ""]
+    labels = set(counted["label"])  # a class of short segments alone is left out
     for split in [split for split in SPLITS if split in set(recordings["split"])]:
-        lost = sorted(set(recordings["label"]) - set(kept.loc[kept["split"] == split, "label"]))
-        if set(lost) == set(recordings["label"]):
+        lost = sorted(labels - set(kept.loc[kept["split"] == split, "label"]))
+        if set(lost) == labels:
             raise QualityError(f"no {what} of {dataset} is left in split {split}: {where}")
         if lost and (split == "train" or (split == "val" and not imu_only)):
             raise QualityError(

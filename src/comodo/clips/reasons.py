@@ -15,6 +15,7 @@ REASONS = {
     # recordings: nothing to pair
     "video_too_short": "the video does not fill one window",
     "imu_too_short": "the IMU does not fill one window (IMU-only datasets)",
+    "segment_too_short": "a segment (start_s to end_s) is shorter than a window; it does not count as a bad recording",
     "no_overlap": "video and IMU have no time in common: different clocks?",
     # recordings: video
     "video_missing_file": "the video file does not exist",

@@ -70,3 +70,8 @@ def merge_candidates(
 def pairs_of(windows: pd.DataFrame) -> pd.DataFrame:
     """Return the pairs of the windows of a dataset: the rows of its embedding stores, in their order."""
     return windows[windows["paired"]].reset_index(drop=True)
+
+
+def fold_of(windows: pd.DataFrame) -> int | None:
+    """Return the number of the fold that windows have the splits of (column `fold`); None for a fixed split."""
+    return int(windows["fold"].iloc[0]) if "fold" in windows and len(windows) else None

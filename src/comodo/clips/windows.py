@@ -1,6 +1,7 @@
 """Windows of a recording: those of its video, the frames of a clip, and where its IMU is whole.
 
-Window i covers [i · clip_s, (i + 1) · clip_s) seconds, counted from the first frame of the recording.
+Window i covers [i · step_s, i · step_s + clip_s) seconds, counted from the first frame of the recording. The step is
+clip_s where windows do not overlap.
 """
 
 from __future__ import annotations
@@ -14,13 +15,20 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from comodo.text import first_few
+
 EPSILON_S = 1e-6  # durations are sums of floats: 14.9999999 is 15
 
 
 def video_windows(
-    duration_s: float, clip_s: float = 5.0, rule: Literal["full", "reference"] = "full"
+    duration_s: float,
+    clip_s: float = 5.0,
+    rule: Literal["full", "reference"] = "full",
+    step_s: float | None = None,
 ) -> list[tuple[float, float]]:
     """Windows (start_s, end_s) of a video: every full one, or all but the last full one as published.
+
+    `step_s` is the time from one window to the next; default: `clip_s`.
 
     Raises `ValueError` for another rule or a length that is not positive.
     """
@@ -30,10 +38,18 @@ def video_windows(
         raise ValueError(f"clip_s must be positive, not {clip_s}")
     if not math.isfinite(duration_s):
         raise ValueError(f"duration_s must be finite, not {duration_s}")
-    count = math.floor((duration_s + EPSILON_S) / clip_s)
+    step = clip_s if step_s is None else step_s
+    count = max(0, math.floor((duration_s - clip_s + EPSILON_S) / step) + 1)
     if rule == "reference":
         count -= 1
-    return [(i * clip_s, (i + 1) * clip_s) for i in range(count)]
+    return [window_time(i, clip_s, step_s) for i in range(count)]
+
+
+def window_time(i: int, clip_s: float, step_s: float | None = None) -> tuple[float, float]:
+    """Return start and end of window i, s."""
+    if step_s is None or step_s == clip_s:
+        return i * clip_s, (i + 1) * clip_s
+    return i * step_s, i * step_s + clip_s
 
 
 def frame_indices(n_available: int, n_frames: int) -> list[int]:
@@ -63,32 +79,58 @@ class ImuCoverage:
         start_s: time of the array's first sample, s.
         rate_hz: sampling rate of the grid.
         clip_s: length of a window, s; None: the whole recording is one window.
+        step_s: from one window to the next, s; default: `clip_s`.
+        shift: offset, s, and drift of the IMU's clock: at time t of the windows it reads offset + (1 + drift) · t.
     """
 
-    def __init__(self, runs: NDArray[np.int64], start_s: float, rate_hz: float, clip_s: float | None) -> None:
+    def __init__(
+        self,
+        runs: NDArray[np.int64],
+        start_s: float,
+        rate_hz: float,
+        clip_s: float | None,
+        step_s: float | None = None,
+        shift: tuple[float, float] = (0.0, 0.0),
+    ) -> None:
         self.rate = rate_hz
         self.first = round(start_s * rate_hz)  # grid number of the array's sample 0
         self.runs = [(int(begin) + self.first, int(end) + self.first) for begin, end in runs]
         self.whole: list[int] = []  # windows that lie in one run
+        self.shift = shift
         self.per_window = math.inf  # samples
+        self.per_step = math.inf
         if clip_s is None:
             return
         self.per_window = clip_s * rate_hz
+        self.per_step = self.per_window if step_s is None else step_s * rate_hz
         for begin, end in self.runs:
-            touched = range(max(0, math.floor(begin / self.per_window)), math.ceil(end / self.per_window))
+            first, last = (self._time(edge) * self.rate / self.per_step for edge in (begin, end))
+            touched = range(max(0, math.floor(first)), math.ceil(last) + (shift != (0.0, 0.0)))
             self.whole += [i for i in touched if begin <= self._edges(i)[0] and self._edges(i)[1] <= end]
 
     @classmethod
-    def of_group(cls, group: h5py.Group, clip_s: float | None) -> ImuCoverage:
+    def of_group(
+        cls,
+        group: h5py.Group,
+        clip_s: float | None,
+        step_s: float | None = None,
+        shift: tuple[float, float] = (0.0, 0.0),
+    ) -> ImuCoverage:
         """Return that of a recording in an IMU shard; a dropped recording has no runs."""
         if "valid" not in group:
-            return cls(np.empty((0, 2), dtype=np.int64), 0.0, 1.0, clip_s)
+            return cls(np.empty((0, 2), dtype=np.int64), 0.0, 1.0, clip_s, step_s, shift)
         start_s, rate_hz = (float(group.attrs[name]) for name in ("start_s", "rate_hz"))
-        return cls(group["valid"][:], start_s, rate_hz, clip_s)
+        return cls(group["valid"][:], start_s, rate_hz, clip_s, step_s, shift)
 
     def _edges(self, i: int) -> tuple[int, int]:
-        first = round(i * self.per_window)
+        offset, drift = self.shift
+        first = round(i * self.per_step * (1 + drift) + offset * self.rate)
         return first, first + round(self.per_window)  # every window has the same number of samples
+
+    def _time(self, edge: int) -> float:
+        """When, on the clock of the windows, a sample of the grid is taken, s."""
+        offset, drift = self.shift
+        return (edge / self.rate - offset) / (1 + drift)
 
     def between(self, cut_s: float | None) -> Iterator[tuple[int, int, int]]:
         """Windows (i, begin, end) from the first sample to the last, holes or not; none before 0 or after a cut."""
@@ -101,7 +143,7 @@ class ImuCoverage:
             if begin < end:
                 yield 0, begin, end
             return
-        for i in range(math.floor(begin / self.per_window), math.ceil(end / self.per_window)):
+        for i in range(math.floor(begin / self.per_step), math.ceil(end / self.per_step)):
             first, stop = self._edges(i)
             if begin <= first and stop <= end:
                 yield i, first, stop
@@ -110,8 +152,9 @@ class ImuCoverage:
         """Return the windows of a recording without video, as `between` lists them, each with its reason or ""."""
         windows = []
         for i, begin, end in self.between(cut_s):
+            step_s = self.per_step / self.rate if self.per_step != self.per_window else None
             time_s = (
-                (begin / self.rate, end / self.rate) if clip_s is None else (i * clip_s, (i + 1) * clip_s)
+                (begin / self.rate, end / self.rate) if clip_s is None else window_time(i, clip_s, step_s)
             )
             windows.append(ImuWindow(i, time_s, *self.samples(begin, end)))
         return windows
@@ -143,11 +186,10 @@ class ImuCoverage:
         edges = [begin, *(edge for run in self.runs for edge in run if begin < edge < end), end]
         inside = any(start <= begin < stop for start, stop in self.runs)
         gaps = list(pairwise(edges))[1 if inside else 0 :: 2]
-        texts = [
-            f"{a / self.rate:.2f} to {b / self.rate:.2f} s ({(b - a) / self.rate:.2f} s)" for a, b in gaps[:3]
-        ]
-        return "no IMU from " + ", ".join(texts) + (f" and {len(gaps) - 3} more" if len(gaps) > 3 else "")
+        return "no IMU from " + first_few(
+            [f"{a / self.rate:.2f} to {b / self.rate:.2f} s ({(b - a) / self.rate:.2f} s)" for a, b in gaps]
+        )
 
     def overlaps(self, duration_s: float) -> bool:
         """Whether any sample lies inside the video."""
-        return any(begin < duration_s * self.rate and end > 0 for begin, end in self.runs)
+        return any(self._time(begin) < duration_s and self._time(end) > 0 for begin, end in self.runs)

@@ -71,9 +71,11 @@ class ClassLayout:
         rows = [(item.id, item.label, item.split) for item in found]
         check_splits(rows, Path(self.settings.root), self.key, required_splits(self.settings))
         if self.settings.video is None:
-            return [replace(item, video=None) for item in found]
+            return [replace(item, video=None, chapters=()) for item in found]
         return [
-            replace(item, video=Path(item.video), imu=Path(item.imu))
+            replace(
+                item, video=Path(item.video), imu=Path(item.imu), chapters=tuple(map(Path, item.chapters))
+            )
             for item in found
             if item.video is not None
         ]
@@ -133,6 +135,10 @@ def _fault_of(recording: Recording) -> str | None:
         path = getattr(recording, name)
         if not isinstance(path, (str, Path)) and (name == "imu" or path is not None):
             return f"{name} is {type(path).__name__}, not a path"
+    if not isinstance(recording.chapters, tuple) or not all(
+        isinstance(path, (str, Path)) for path in recording.chapters
+    ):
+        return f"chapters is {recording.chapters!r}, not a tuple of paths"
     start, end = recording.start_s, recording.end_s
     if not _is_time(start) or (end is not None and not _is_time(end)):
         return f"start_s is {start!r} and end_s {end!r}; they are seconds from 0, end_s may be None"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
-import re
 import struct
 import tempfile
 from pathlib import Path
@@ -63,21 +61,6 @@ def read_camera(path: Path) -> ImuSamples:
     if path.suffix.lower() in SIDECARS:
         notes.append(note("imu_sidecar", f"read from {path.name}, by its own clock"))
     return ImuSamples(accel_t, values["accl"], gyro_t, values["gyro"] * (math.pi / 180), notes)
-
-
-def next_chapter(path: Path) -> Path | None:
-    """Return the next chapter of a GoPro recording if it is in the same folder; cameras start one after 4 or 12 GB.
-
-    Names: GX010001.MP4, GX020001.MP4, …; on HERO5 and older GOPR0001.MP4, GP010001.MP4, …
-    """
-    if match := re.fullmatch(r"(G[HXLP])(\d\d)(\d{4})", path.stem):
-        name = f"{match[1]}{int(match[2]) + 1:02}{match[3]}"
-    elif match := re.fullmatch(r"GOPR(\d{4})", path.stem):
-        name = f"GP01{match[1]}"
-    else:
-        return None
-    chapter = path.with_name(name + path.suffix)
-    return chapter if os.path.exists(chapter) else None
 
 
 def _read_payloads(path: Path) -> Payloads | None:

@@ -19,9 +19,13 @@ PREAMBLE = 20  # lines that are searched for a header below other lines
 
 
 def read_imu_csv(
-    path: Path, required: Sequence[str], optional: Sequence[str] = (), header: bool = True
+    path: Path,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    header: bool = True,
+    texts: Sequence[str] = (),
 ) -> pd.DataFrame:
-    """Read columns of an IMU csv as float64; empty cells, `NULL` and `NaN` become NaN.
+    """Read columns of an IMU csv as float64; empty cells, `NULL` and `NaN` become NaN. `texts` are read as text.
 
     Without a `header` columns are named "0", "1", …, and a first line that is no number is left out. Byte order marks
     and CRLF are fine.
@@ -55,17 +59,17 @@ def read_imu_csv(
         names = [str(place) for place in range(len(names))]
     if not names:
         raise ImuError("imu_empty", f"{path} is empty")
-    missing = [name for name in required if name not in names]
+    missing = [name for name in (*required, *texts) if name not in names]
     if missing:
         fault = f"{path} has no column {', '.join(missing)}{_why_missing(missing, names, [first, *more])}"
         raise ImuError("imu_missing_column", fault)
-    if repeated := [name for name in (*required, *optional) if names.count(name) > 1]:
+    if repeated := [name for name in (*required, *optional, *texts) if names.count(name) > 1]:
         text = f"{path}: {', '.join(dict.fromkeys(repeated))} is in the header more than once: rename the columns"
         raise ImuError("imu_repeated_column", f"{text} (found: {_listed(names)})")
-    wanted = list(dict.fromkeys(name for name in (*required, *optional) if name in names))
+    wanted = list(dict.fromkeys(name for name in (*required, *optional, *texts) if name in names))
     try:
         # Six times as fast as pandas, and stricter: files that it refuses (a short line, a bad cell) go to pandas.
-        types = dict.fromkeys(wanted, pa.float64())
+        types = {name: pa.string() if name in texts else pa.float64() for name in wanted}
         table: pd.DataFrame = pa_csv.read_csv(
             path,
             read_options=pa_csv.ReadOptions(use_threads=False, column_names=names, skip_rows=skip),
@@ -76,7 +80,7 @@ def read_imu_csv(
             error
         ):  # the error for a line longer than its blocks of 1 MB, which pandas would read
             raise ImuError("imu_unreadable", f"{path} is no csv of samples: a line does not end") from None
-        table = _read_csv_with_pandas(path, names, wanted, skip)
+        table = _read_csv_with_pandas(path, names, wanted, skip, texts)
     if table.empty:
         raise ImuError("imu_empty", f"{path} holds no samples")
     for name in required:
@@ -115,11 +119,13 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _read_csv_with_pandas(path: Path, names: list[str], wanted: list[str], skip: int) -> pd.DataFrame:
+def _read_csv_with_pandas(
+    path: Path, names: list[str], wanted: list[str], skip: int, texts: Sequence[str]
+) -> pd.DataFrame:
     import pandas as pd
 
     extra = "\0extra"  # no header has this name
-    types = dict.fromkeys(wanted, "float64") | {extra: "object"}
+    types = {name: "object" if name in texts else "float64" for name in wanted} | {extra: "object"}
 
     def read(more: list[str]) -> pd.DataFrame:
         with open_regular(path) as file:

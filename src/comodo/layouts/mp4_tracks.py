@@ -12,9 +12,8 @@ from typing import BinaryIO, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from comodo.layouts.sample_tables import boxes
+from comodo.layouts.sample_tables import CONTAINERS, boxes
 
-NESTED: Final = {b"moov", b"trak", b"edts", b"mdia", b"minf", b"stbl"}
 TABLES: Final = {b"stts", b"ctts", b"stsc", b"stsz", b"stco", b"co64", b"elst"}
 MOST_SAMPLES: Final = 1 << 24  # of a track: a day at 194 frames per second
 LARGEST_TABLE: Final = 1 << 27  # bytes: eight for each of them
@@ -111,7 +110,7 @@ def read_tracks(file: BinaryIO) -> list[Track]:
         begin, end = parts.pop(0)
         for kind, start, stop in list(boxes(file, begin, end)):
             if kind == b"trak":
-                tracks.append(Track(movie_timescale=movie))
+                tracks.append(Track())
                 _read_track(file, start, stop, tracks[-1])
             elif kind == b"moov":
                 parts.append((start, stop))
@@ -124,7 +123,7 @@ def read_tracks(file: BinaryIO) -> list[Track]:
 
 def _read_track(file: BinaryIO, begin: int, end: int, track: Track) -> None:
     for kind, start, stop in list(boxes(file, begin, end)):
-        if kind in NESTED:
+        if kind in CONTAINERS:
             _read_track(file, start, stop, track)
         elif kind == b"mdhd":
             track.timescale = _timescale(file, start)

@@ -174,4 +174,4 @@ def check_root(settings: DatasetSettings, key: str) -> Path:
 
 def split_folder(settings: DatasetSettings) -> Path:
     """Folder of the split files: the config key `splits`, else `<root>/splits`."""
-    return Path(settings.splits) if settings.splits else Path(settings.root) / "splits"
+    return Path(settings.split_folder)

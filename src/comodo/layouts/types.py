@@ -27,6 +27,14 @@ class Recording:
     start_s: float = 0.0  # the part of the file that is this recording
     end_s: float | None = None
     offset_s: float | None = 0.0  # the IMU's clock at the first video frame; None: the video's creation time
+    chapters: tuple[Path, ...] = ()  # further files of `video`, in order, where a camera wrote several
+    gyro: Path | None = None  # the gyroscope's file, where `imu` is the accelerometer's alone
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files of video and IMU, each once."""
+        named = (self.video, self.imu, *self.chapters, self.gyro)
+        return tuple(dict.fromkeys(path for path in named if path is not None))
 
 
 @dataclass(slots=True)

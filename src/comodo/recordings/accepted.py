@@ -7,13 +7,25 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Final
 
 from comodo.errors import QualityError
 from comodo.storage.regular import open_text
 
+SPARED: Final = "segment_too_short"
+"""Reason of recordings that do not count: nothing is wrong with a short segment."""
 
-def bad_fraction(quality: Path) -> float:
-    """Return the share of recordings of a quality report that yield nothing; 0 for an empty report.
+
+def too_many_bad(bad: int, recordings: int, max_bad_fraction: float) -> bool:
+    """Return whether so many recordings yield nothing that a dataset is refused.
+
+    A single one of several is accepted, unless `max_bad_fraction` is 0.
+    """
+    return bad > max_bad_fraction * recordings and (bad > 1 or bad == recordings or max_bad_fraction == 0)
+
+
+def count_bad(quality: Path) -> tuple[int, int]:
+    """Return how many recordings of a quality report yield nothing, and how many there are, short segments left out.
 
     Rows of recordings (window -1) come first, so only these are read.
     """
@@ -22,9 +34,9 @@ def bad_fraction(quality: Path) -> float:
         for row in csv.DictReader(file):
             if row["window"] != "-1":
                 break
-            recordings += 1
-            bad += row["reason"] != ""
-    return bad / recordings if recordings else 0.0
+            recordings += row["reason"] != SPARED
+            bad += row["reason"] not in ("", SPARED)
+    return bad, recordings
 
 
 def check_accepted(dataset: str, max_bad_fraction: float, results: Path) -> None:
@@ -38,9 +50,10 @@ def check_accepted(dataset: str, max_bad_fraction: float, results: Path) -> None
     quality, merged = results / dataset / "quality.csv", results / dataset / "clips.parquet"
     if not (quality.exists() and merged.exists()) or quality.stat().st_mtime_ns > merged.stat().st_mtime_ns:
         return
-    if (bad := bad_fraction(quality)) > max_bad_fraction:
+    bad, recordings = count_bad(quality)
+    if too_many_bad(bad, recordings, max_bad_fraction):
         raise QualityError(
-            f"{bad:.0%} of the recordings of {dataset} yield no clip or window, more than "
+            f"{bad / recordings:.0%} of the recordings of {dataset} yield no clip or window, more than "
             f"datasets.{dataset}.max_bad_fraction = {max_bad_fraction:.0%} allows: see {quality}. "
             f"Raise the key; where the data have changed since, delete {merged}"
         )

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from comodo.errors import DamageError
-from comodo.layouts.media import open_video
+from comodo.layouts.media import declared_duration, open_video, video_stream
 from comodo.recordings.frames import read_frames
 from comodo.recordings.transcode import upright
-from comodo.recordings.video_source import LONGEST_FREEZE_S, WholeFrames, declared_duration, video_stream
+from comodo.recordings.video_source import LONGEST_FREEZE_S, WholeFrames
 from comodo.storage.files import atomic
 
 MOST_BETWEEN_KEYFRAMES_S: Final = 30.0
@@ -62,7 +62,7 @@ def copy_video(source: Path, target: Path, fps: Fraction, size: int) -> int:
         try:
             with atomic(target) as partial:
                 _copy(container, stream, partial)
-                _compare(partial, shown.pictures(), count)
+                _compare(partial, shown.pictures())
         except _NotSame:
             return 0
     return count
@@ -110,13 +110,12 @@ def _copy(container: Any, stream: Any, target: Path) -> None:
             output.mux(packet)
 
 
-def _compare(target: Path, pictures: dict[int, Picture], count: int) -> None:
+def _compare(target: Path, pictures: dict[int, Picture]) -> None:
     """Raise `_NotSame` unless each picture is what random access to the copy shows."""
     try:
         for number, picture in pictures.items():
             (found,) = read_frames(target, [number])
             if np.abs(found.astype(np.int16) - picture).mean() > SAME:
                 raise _NotSame
-        read_frames(target, [0, count - 1])
     except DamageError:
         raise _NotSame from None

@@ -13,15 +13,15 @@ from comodo.layouts.ids import shard_of
 from comodo.layouts.types import Recording
 from comodo.recordings.leaks import find_leaks
 from comodo.recordings.raw_files import recordings_of
-from comodo.storage.artefacts import write_table
+from comodo.storage.artefacts import read_table, write_table
 
 log = logging.getLogger(__name__)
 
 
 def index_recordings(recordings: Sequence[Recording], shards: int) -> pd.DataFrame:
-    """Return the index: recording, split, label, group, video ("": IMU only), imu, start_s, end_s, shard.
+    """Return the index: recording, split, label, group, video, imu, start_s, end_s, shard.
 
-    Opens no media.
+    `video` is "" for IMU only; chapters are separated by semicolons. Opens no media.
     """
     rows = [
         (
@@ -29,7 +29,7 @@ def index_recordings(recordings: Sequence[Recording], shards: int) -> pd.DataFra
             r.split,
             r.label,
             r.group,
-            str(r.video or ""),
+            ";".join(map(str, (r.video, *r.chapters))) if r.video else "",
             str(r.imu),
             r.start_s,
             r.end_s,
@@ -53,3 +53,9 @@ def write_index(dataset: str, settings: DatasetSettings, target: Path) -> None:
     write_table(index_recordings(recordings, settings.shards), target)
     leaks = find_leaks((r.id, r.split, r.group) for r in recordings)
     log.log(logging.WARNING if leaks else logging.INFO, "%s: %s", dataset, leaks)
+
+
+def read_groups(index: Path) -> dict[str, str]:
+    """Return the group of each recording from an index; "" where unknown."""
+    table = read_table(index)
+    return dict(zip(table["recording"].tolist(), table["group"].tolist(), strict=True))

@@ -23,6 +23,8 @@ class Leaks:
         return self.recordings_leaked > 0
 
     def __str__(self) -> str:
+        if not self.recordings:
+            return "leaks between splits: none, as no recording is listed in test"
         if not self.groups:
             return "leaks between splits: unknown, as no test recording has a group (session, subject)"
         if not self:

@@ -28,6 +28,7 @@ def read_imu(
     columns: Mapping[str, Any] | None = None,
     *,
     layout: LayoutName | None = None,
+    gyro: str | os.PathLike[str] | None = None,
     rate_hz: float = 200.0,
     max_gap_s: float = 0.1,
 ) -> ImuSignal:
@@ -39,6 +40,7 @@ def read_imu(
         columns: columns, units and clock of a csv file by the config's keys `datasets.<name>.imu.csv`: `time`,
             `time_unit` or `rate_hz`, `accel`, `accel_unit`, `gyro`, `gyro_unit`. None: the csv has Ego4D's columns.
         layout: the dataset whose format the file has, where the suffix does not show it: "uestc".
+        gyro: the gyroscope's csv, where `path` holds the accelerometer alone; on the same clock.
         rate_hz: sampling rate of the result; that of the student's training.
         max_gap_s: longer holes stay NaN; shorter ones are interpolated.
 
@@ -55,14 +57,19 @@ def read_imu(
         >>> signal.data.shape
         (6, 12000)
     """
-    settings = file_settings(Path(path), columns, layout=layout, rate_hz=rate_hz, max_gap_s=max_gap_s)
-    return read_signal(Path(path), settings)
+    other = None if gyro is None else Path(gyro)
+    settings = file_settings(
+        Path(path), columns, layout=layout, gyro=other, rate_hz=rate_hz, max_gap_s=max_gap_s
+    )
+    return read_signal(Path(path), settings, other)
 
 
-def read_signal(path: Path, settings: DatasetSettings) -> ImuSignal:
+def read_signal(path: Path, settings: DatasetSettings, gyro: Path | None = None) -> ImuSignal:
     """Read the IMU of a file by the settings of an IMU-only dataset. Raises `ImuError`."""
     camera = settings.layout == "table" and settings.imu.csv is None  # a camera file holds video and IMU
-    recording = Recording(id=str(path), split="", label="", video=path if camera else None, imu=path)
+    recording = Recording(
+        id=str(path), split="", label="", video=path if camera else None, imu=path, gyro=gyro
+    )
     ((_, signal),) = preprocess(open_layout(path.name, settings), [recording], settings)
     if isinstance(signal, ImuError):
         raise signal
@@ -74,6 +81,7 @@ def file_settings(
     columns: Mapping[str, Any] | None = None,
     *,
     layout: LayoutName | None = None,
+    gyro: Path | None = None,
     clip_s: float | None = 5.0,
     rate_hz: float = 200.0,
     max_gap_s: float = 0.1,
@@ -81,13 +89,22 @@ def file_settings(
     """Return the settings of an IMU-only dataset of one file. Raises `ConfigError`; arguments as in `read_imu`."""
     if columns is not None and path.suffix.lower() != ".csv":
         raise ConfigError(f"{path}: columns are described, but it is no csv file")
+    if gyro is not None and columns is None:
+        raise ConfigError(f"{gyro}: describe the columns of {path} and {gyro}")
     layout = layout or _layout_of(path, described=columns is not None)
     imu: dict[str, Any] = {"rate_hz": rate_hz, "max_gap_s": max_gap_s}
     raw = {"layout": layout, "root": str(path.parent), "clip_s": clip_s, "video": None, "imu": imu}
     if layout == "table":
         raw["table"], imu["csv"] = str(path), columns
     try:
-        return DatasetSettings.model_validate(raw)
+        made = DatasetSettings.model_validate(raw)
+        if (
+            (csv := made.imu.csv)
+            and gyro is None
+            and (both := [name for name in csv.accel if name in csv.gyro])
+        ):
+            raise ConfigError(f"{path}: imu.csv: column {', '.join(both)} is named for accel and for gyro")
+        return made
     except ValidationError as error:
         place = ("datasets", "file")  # where a config has these keys
         lines = [fault_line({**fault, "loc": (*place, *fault["loc"])}) for fault in error.errors()]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from comodo.notes import note
 from comodo.recordings.signal import Floats
+from comodo.text import first_few
 
 FEWEST: Final = 3
 """Samples of one stretch within another that show two moments of the same time; fewer are jitter."""
@@ -100,9 +101,8 @@ def resolve(stretches: Sequence[Stretch], step_s: float, notes: list[str]) -> li
     if not zones:
         return kept
     zones.sort()
-    text = ", ".join(f"{begin:.2f} to {end:.2f} s" for begin, end in zones[:3])
-    more = f" and {len(zones) - 3} more" if len(zones) > 3 else ""
-    notes.append(note("imu_step_back", f"two moments have the same times, which become a hole: {text}{more}"))
+    text = first_few([f"{begin:.2f} to {end:.2f} s" for begin, end in zones])
+    notes.append(note("imu_step_back", f"two moments have the same times, which become a hole: {text}"))
     return [cut for stretch in kept for cut in _cut_out(stretch, zones)]
 
 

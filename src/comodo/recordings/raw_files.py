@@ -19,6 +19,7 @@ from comodo.layouts.ids import shard_of
 from comodo.layouts.opening import open_layout
 from comodo.layouts.table import check_imu_described
 from comodo.layouts.types import Recording
+from comodo.recordings.folds import assign_folds, check_divided
 from comodo.storage.artefacts import read_json
 from comodo.storage.files import json_digest
 
@@ -41,7 +42,7 @@ def fingerprint(
     stats: dict[Path, str] = {}
     for recording in recordings:
         files: list[Path | str] = []
-        for path in (recording.video, recording.imu, *more(recording)):
+        for path in (recording.video, recording.imu, *recording.chapters, *more(recording)):
             if path is not None:
                 if path not in stats:
                     stats[path] = _stat(path)
@@ -67,6 +68,21 @@ def recordings_of(dataset: str, settings: DatasetSettings, shard: int | None = N
     return _recordings(dataset, described) if shard is None else _by_shard(dataset, described)[shard]
 
 
+def count_folds(dataset: str, settings: DatasetSettings) -> int:
+    """Return the number of folds of a dataset, which may follow from its groups.
+
+    Raises:
+        LayoutError: if its recordings cannot be listed.
+        SplitsError: if they cannot be divided (`assign_folds`).
+    """
+    assert settings.folds is not None
+    if settings.folds.folds is not None:
+        return settings.folds.folds
+    if (world := settings.simulate) is not None:  # its recordings may not exist yet
+        return world.train_subjects + world.val_subjects + world.test_subjects
+    return max(assign_folds({r.id: r.group for r in recordings_of(dataset, settings)}, None).values()) + 1
+
+
 @cache
 def _by_shard(dataset: str, settings: str) -> list[list[Recording]]:
     n_shards = DatasetSettings.model_validate_json(settings).shards
@@ -90,7 +106,7 @@ def raw_state(dataset: str, settings: DatasetSettings, shard: int | None, marker
     if marker is not None:
         touched = _touched(Path(settings.root), marker)
         if not touched or not touched & {
-            p for r in recordings_of(dataset, settings, shard) for p in (r.video, r.imu)
+            path for recording in recordings_of(dataset, settings, shard) for path in recording.files
         }:
             return AS_SIMULATED
     return fingerprint(recordings_of(dataset, settings, shard)) + class_digest(settings.class_path)
@@ -116,6 +132,7 @@ def labelled_state(dataset: str, settings: DatasetSettings, shard: int | None, m
         return AS_SIMULATED
     recordings = recordings_of(dataset, settings, shard)
     check_imu_described(dataset, settings, recordings)
+    check_divided(dataset, settings, recordings_of(dataset, settings))
     rows = [[r.id, r.split, r.label, r.group] for r in recordings]
     return json_digest(rows) + class_digest(settings.class_path)
 

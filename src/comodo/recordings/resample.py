@@ -13,6 +13,7 @@ from comodo.errors import ImuError
 from comodo.layouts.types import ImuSamples
 from comodo.notes import note
 from comodo.recordings.clock import judge_clocks
+from comodo.recordings.overlaps import Stretch
 from comodo.recordings.signal import FASTEST_HZ, LONGEST_HOLE_S, Floats, ImuSignal, check_signal, check_span
 
 FILTER_HALF = 16  # half length of the anti-aliasing filter, output samples
@@ -108,6 +109,31 @@ def _why_empty(name: str, components: Sequence[ImuSamples], max_gap_s: float) ->
     if np.median(step) < 1 / FASTEST_HZ:
         return f"{text}: they are {np.median(step):.3g} s apart, faster than {FASTEST_HZ:.0f} Hz; {wrong}"
     return f"{text}: no two of them are within max_gap_s = {max_gap_s:g} of each other"
+
+
+def resample_stretches(
+    stretches: Sequence[Stretch], rate_hz: float, max_gap_s: float
+) -> tuple[int, NDArray[np.float32]]:
+    """Resample stretches of one sensor onto the grid k / rate_hz, without a judgement of their clock.
+
+    Args:
+        stretches: samples (C, N) at strictly increasing times.
+        rate_hz: sampling rate of the result, Hz.
+        max_gap_s: longer holes stay NaN, s.
+
+    Returns:
+        The number k of the first sample, and samples (C, T); T is 0 if nothing is left.
+    """
+    pieces = [
+        piece for stretch in stretches for piece in _pieces(stretch.time, stretch.values, rate_hz, max_gap_s)
+    ]
+    if not pieces:
+        return 0, np.empty((len(stretches[0].values) if stretches else 0, 0), dtype=np.float32)
+    first, stop = min(piece.first for piece in pieces), max(piece.stop for piece in pieces)
+    data = np.full((len(pieces[0].values), stop - first), np.nan, dtype=np.float32)
+    for piece in pieces:
+        data[:, piece.first - first : piece.stop - first] = piece.values
+    return first, data
 
 
 @dataclass(slots=True)

@@ -74,9 +74,13 @@ class ImuSignal:
     @property
     def runs(self) -> NDArray[np.int64]:
         """Ranges [begin, end) of samples without holes, (n, 2)."""
-        flags = np.isfinite(self.data[0])
-        edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
-        return edges.reshape(-1, 2).astype(np.int64)
+        return runs_of(np.isfinite(self.data[0]))
+
+
+def runs_of(flags: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Return the ranges [begin, end) in which flags (N,) are true, (n, 2)."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], flags, [False]]).astype(np.int8)))
+    return edges.reshape(-1, 2).astype(np.int64)
 
 
 def some(values: NDArray[Any]) -> NDArray[Any]:

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from comodo.notes import note
 from comodo.recordings.overlaps import Stretch
-from comodo.recordings.signal import Floats
+from comodo.recordings.signal import Floats, runs_of
+from comodo.text import first_few
 
 QUIET_RAD_S: Final = 0.1
 """|gyro| of a sensor at rest, its bias included."""
@@ -41,9 +42,8 @@ def cut_stuck(
     if same.any():
         for row in values[1:]:
             same &= row[1:] == row[:-1]
-    edges = np.flatnonzero(np.diff(np.concatenate([[False], same, [False]]).astype(np.int8)))
-    runs = edges.reshape(-1, 2)  # samples begin … end are equal
-    runs = runs[time[runs[:, 1]] - time[runs[:, 0]] > max_gap_s] if len(runs) else runs
+    runs = runs_of(same)  # samples begin … end are equal
+    runs = runs[time[runs[:, 1]] - time[runs[:, 0]] > max_gap_s]
     if not len(runs):
         return [stretch]
     quiet, at_rest = _quiet(values, accel, gyro)
@@ -61,9 +61,8 @@ def cut_stuck(
     if not stuck or sum(end - begin + 1 for begin, end in stuck) >= len(time) - 1:
         return [stretch]  # nothing else: `check_signal` refuses a sensor that never changes
     name = "accelerometer and gyroscope" if accel and gyro else "accelerometer" if accel else "gyroscope"
-    text = ", ".join(f"{time[max(begin, 0)]:.2f} to {time[end]:.2f} s" for begin, end in stuck[:3])
-    more = f" and {len(stuck) - 3} more" if len(stuck) > 3 else ""
-    notes.append(note("imu_stuck", f"{name}: all channels repeat one sample from {text}{more} (a hole)"))
+    text = first_few([f"{time[max(begin, 0)]:.2f} to {time[end]:.2f} s" for begin, end in stuck])
+    notes.append(note("imu_stuck", f"{name}: all channels repeat one sample from {text} (a hole)"))
     return _without(stretch, stuck)
 
 

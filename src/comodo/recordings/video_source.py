@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
-from pathlib import Path
 from typing import Any
 
 import av.filter
-
-from comodo.errors import VideoError
-from comodo.layouts.media import MOST_PIXELS
 
 # A longer pause between source frames freezes the picture: no clip is made of it.
 LONGEST_FREEZE_S = 0.5
 # Total gap length above which timestamps are treated as corrupt: gaps are filled with pictures.
 LONGEST_STILL_S = 3600.0
 SEEKS_S = (0.0, 5.0, 30.0, None)  # before a start, one after the other; None: the beginning of the file
-_COVER = av.stream.Disposition.attached_pic
-
-
-def video_stream(container: Any, path: Path) -> Any:
-    """The first video track that is no cover picture. Raises `VideoError` for no such track."""
-    streams = [stream for stream in container.streams.video if not stream.disposition & _COVER]
-    if not streams:
-        raise VideoError("video_no_stream", f"{path} has no video track")
-    if streams[0].codec_context is None or streams[0].time_base is None:
-        raise VideoError("video_unreadable", f"{path}: no decoder for its video track")
-    streams[0].codec_context.options = {"max_pixels": str(MOST_PIXELS)}
-    return streams[0]
-
-
-def declared_duration(container: Any, stream: Any) -> float | None:
-    """Length of the video track in seconds, else the end of the file less the track's start (Matroska)."""
-    if stream.duration is not None:
-        return float(stream.duration * stream.time_base)
-    if container.duration is None:
-        return None
-    return float(container.duration / av.time_base - (stream.start_time or 0) * stream.time_base)
 
 
 class WholeFrames:
@@ -86,18 +61,6 @@ class WholeFrames:
             frame.pts = frame.pts - self.first_pts - round(self.start_s / base)
             yield frame
 
-    def frozen(self, longest: float) -> list[tuple[float, float]]:
-        """Holes of the part longer than `longest` seconds, those that touch joined."""
-        joined: list[tuple[float, float]] = []
-        for begin, end in self.holes:
-            if end - begin <= longest + 1e-6:
-                continue
-            if joined and begin <= joined[-1][1] + 1e-6:
-                joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
-            else:
-                joined.append((begin, end))
-        return joined
-
     def _believes(self, hole: float) -> bool:
         """Return whether the total of missing time, with `hole` seconds more, is plausible."""
         self.still += hole
@@ -134,6 +97,7 @@ class WholeFrames:
     def _decode(self) -> Iterator[Any]:
         """Decode; after damage continue at the next keyframe, as frames before it are concealed."""
         waiting = False
+        resume: int | None = None  # time of the first keyframe after damage
         packets = self.container.demux(self.stream)
         while True:
             try:
@@ -149,16 +113,35 @@ class WholeFrames:
                 frames = None
             if frames is None:
                 self.damage = self.damage or f"damaged after {self.end:.2f} s"
-                waiting = True
+                waiting, resume = True, None
                 frames = []
+            elif waiting and resume is None and packet is not None and packet.is_keyframe:
+                resume = packet.pts
             for frame in frames:
                 if frame.is_corrupt:
                     self.damage = self.damage or f"damaged after {self.end:.2f} s"
-                    waiting = True
+                    waiting, resume = True, None
                     continue
-                waiting = waiting and not frame.key_frame
+                # AV1 shows a keyframe of before the damage again, and calls that a keyframe too.
+                whole = frame.key_frame and (
+                    frame.pts is None or (resume is not None and frame.pts >= resume)
+                )
+                waiting = waiting and not whole
                 self.untimed += frame.pts is None
                 if not waiting and frame.pts is not None:
                     yield frame
             if packet is None:
                 return
+
+
+def joined_holes(holes: Iterable[tuple[float, float]], longest: float) -> list[tuple[float, float]]:
+    """Return the holes (begin, end), s, that are longer than `longest` seconds; those that touch are joined."""
+    joined: list[tuple[float, float]] = []
+    for begin, end in holes:
+        if end - begin <= longest + 1e-6:
+            continue
+        if joined and begin <= joined[-1][1] + 1e-6:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((begin, end))
+    return joined

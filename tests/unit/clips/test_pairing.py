@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,50 @@ def test_samples_of_a_pair_lie_in_its_window(tmp_path: Path) -> None:
         for row in pairs.itertuples():
             window = read_window(file, "a", row.first_sample, row.last_sample)
             np.testing.assert_array_equal(window[3], np.arange(row.window * 1000, row.window * 1000 + 1000))
+
+
+def test_windows_of_train_overlap_where_a_stride_is_given(tmp_path: Path) -> None:
+    settings = config(stride_s=2.5)
+    clips = pair(tmp_path, video_row(duration_s=12.4), signal((0, 12.4)), settings)
+    assert clips["start_s"].tolist() == [0.0, 2.5, 5.0]
+    assert clips["first_frame"].tolist() == [0, 25, 50]
+    assert clips["first_sample"].tolist() == [0, 500, 1000]
+    assert clips["last_sample"].tolist() == [1000, 1500, 2000]
+    assert set(clips["n_frames"]) == {50}
+    assert set(clips["reason"]) == {""}
+    gap = pair(tmp_path, video_row(duration_s=12.4, frozen="[[6, 7]]"), signal((0, 12.4)), settings)
+    assert reasons(gap) == {0: "", 1: "video_gap", 2: "video_gap"}
+    assert settings.step_s("test") == settings.step_s("val") == 5.0
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stride_s": 6}, "not shorter"),
+        ({"stride_s": 2, "windows": "reference"}, "`windows: full`"),
+        ({"stride_s": 2, "clip_s": None}, "needs a clip_s"),
+        ({"stride_s": 0.25}, "stride_s × video.fps = 2.5 must be a whole number"),
+    ],
+)
+def test_strides_that_cannot_be(changes: dict[str, object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        config(**changes)
+
+
+def test_an_unset_stride_is_no_new_setting() -> None:
+    assert "stride_s" not in config().used({"stride_s", "segments", "clip_s"})
+    assert config(stride_s=2.5).used({"stride_s"})["stride_s"] == 2.5
+
+
+def test_a_segment_shorter_than_a_window_has_its_own_reason(tmp_path: Path) -> None:
+    short = replace(recording(), start_s=3.0, end_s=7.0)
+    write_imu_shard(tmp_path / "imu.h5", [(short, signal((0, 4)))])
+    table = pd.DataFrame([video_row(duration_s=4.0)], columns=list(TABLE_COLUMNS))
+    clips = pair_clips([short], table, tmp_path / "imu.h5", config())
+    assert clips[["window", "reason", "detail"]].to_numpy().tolist() == [
+        [-1, "segment_too_short", "4.00 s, a window has 5 s"]
+    ]
+    assert reasons(pair(tmp_path, video_row(duration_s=4.0), signal((0, 4)))) == {-1: "video_too_short"}
 
 
 def test_reference_windows_and_alignment(tmp_path: Path) -> None:

@@ -87,3 +87,14 @@ def test_without_video_a_recording_may_be_one_window(
         assert clips[["first_sample", "last_sample", "start_s", "end_s"]].to_numpy().tolist() == [
             [0, 740, 0, 3.7]
         ]
+
+
+def test_a_segment_shorter_than_a_window_has_its_own_reason(tmp_path: Path) -> None:
+    assert reasons(imu_alone(tmp_path, signal((0, 4)), (10.0, 14.0))) == {-1: "segment_too_short"}
+    assert reasons(imu_alone(tmp_path, signal((0, 4)), (10.0, 16.0))) == {-1: "imu_too_short"}
+
+
+def test_windows_overlap_where_a_stride_is_given(tmp_path: Path) -> None:
+    clips = imu_alone(tmp_path, signal((0, 10)), stride_s=2.0)
+    assert clips["start_s"].tolist() == [0.0, 2.0, 4.0]
+    assert clips["first_sample"].tolist() == [0, 400, 800]

@@ -83,12 +83,29 @@ def test_too_many_bad_recordings_are_refused(recordings: pd.DataFrame) -> None:
     rows = [row for row in GOOD if row[0] != "e"] + [("e", -1, "imu_constant")]
     quality = report_quality(recordings, candidate_table(rows, recordings))
     with pytest.raises(
-        QualityError, match=r"20% of the recordings of d .*datasets\.d\.max_bad_fraction = 10%"
+        QualityError, match=r"20% of the recordings of d .*datasets\.d\.max_bad_fraction = 0%"
     ):
-        check_quality(quality, 0.1, "d")
+        check_quality(quality, 0.0, "d")
+    two = [row for row in rows if row[0] != "d"] + [("d", -1, "imu_constant")]
+    with pytest.raises(
+        QualityError, match=r"40% of the recordings of d .*datasets\.d\.max_bad_fraction = 10%"
+    ):
+        check_quality(report_quality(recordings, candidate_table(two, recordings)), 0.1, "d")
     with pytest.raises(QualityError, match="no clip of d is left in split test"):
         check_quality(quality, 0.2, "d")
     check_quality(report_quality(recordings, candidate_table(GOOD, recordings)), 0.0, "d")
+
+
+def test_short_segments_are_counted_apart(recordings: pd.DataFrame) -> None:
+    short = pd.concat(
+        [recordings, recordings.iloc[:1].assign(recording="s", label="turn")], ignore_index=True
+    )
+    quality = report_quality(short, candidate_table([*GOOD, ("s", -1, "segment_too_short")], short))
+    assert "segment_too_short" in summarise_quality(quality)
+    check_quality(quality, 0.0, "d")
+    quality.loc[quality["recording"] == "s", "reason"] = "imu_empty"
+    with pytest.raises(QualityError, match="17% of the recordings"):
+        check_quality(quality, 0.0, "d")
 
 
 def test_class_without_val_clip_is_refused(recordings: pd.DataFrame) -> None:
@@ -139,6 +156,18 @@ def test_windows_without_video_are_used_only_if_asked_for(recordings: pd.DataFra
     assert (used["paired"], used["imu"]) == (8, 10)
 
 
+def test_the_most_frequent_loss_comes_first(recordings: pd.DataFrame) -> None:
+    lost = [(name, -1, "imu_clock" if name in "abc" else "imu_gap") for name in recordings["recording"]]
+    table = candidate_table(lost, recordings)
+    table.loc[:, "detail"] = "all samples have one timestamp"
+    with pytest.raises(QualityError) as caught:
+        check_quality(report_quality(recordings, table), 0.1, "d")
+    first = str(caught.value).splitlines()[0]
+    assert "100% of the recordings of d yield no clip" in first
+    assert "3 of 5 for imu_clock (the timestamps give no sampling rate)" in first
+    assert "all samples have one timestamp" in first
+
+
 def test_measured_clocks_are_columns_of_recordings(recordings: pd.DataFrame) -> None:
     quality = report_quality(
         recordings, candidate_table([*GOOD, ("a", 2, "imu_gap")], recordings), {"a": {"accel_hz": 99.5}}
@@ -168,7 +197,7 @@ def test_without_video_windows_are_counted_and_none_is_a_pair(recordings: pd.Dat
     assert not clips["paired"].any()
     assert kept_pairs(windows).empty
     with pytest.raises(QualityError, match="20% of the recordings of d yield no window"):
-        check_quality(quality, 0.1, "d")
+        check_quality(quality, 0.0, "d")
     with pytest.raises(QualityError, match="no window of d is left in split test"):
         check_quality(quality, 0.2, "d")
 

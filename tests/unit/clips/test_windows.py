@@ -122,3 +122,22 @@ def test_a_whole_window_holds_no_hole(lengths: list[int], clip_s: float, start: 
         assert end - begin == round(clip_s * 10)
     kept = {w.number for w in covered.imu_only(clip_s) if not w.reason}
     assert kept == set(covered.whole)
+
+
+def test_overlapping_windows() -> None:
+    assert video_windows(11.0, 5.0, step_s=2.5) == [(0.0, 5.0), (2.5, 7.5), (5.0, 10.0)]
+    assert video_windows(4.9, 5.0, step_s=2.5) == []
+    found = ImuCoverage(np.array([[0, 55], [60, 120]]), 0.0, 10.0, 2.0, 0.5)
+    assert found.whole == [*range(0, 8), *range(12, 21)]
+    assert found.window(3) == ((15, 35), "")
+    assert found.window(8) == ((-1, -1), "imu_gap")
+    assert [window.time_s for window in found.imu_only(2.0)][:2] == [(0.0, 2.0), (0.5, 2.5)]
+    assert len(found.imu_only(2.0)) == 21
+
+
+@given(st.floats(0.5, 30), st.sampled_from([0.5, 1.0, 2.0, 2.5]), st.sampled_from([0.5, 1.0]))
+def test_overlapping_windows_lie_in_the_video(duration_s: float, clip_s: float, share: float) -> None:
+    step_s = clip_s * share
+    windows = video_windows(duration_s, clip_s, step_s=step_s)
+    assert all(start >= 0 and end <= duration_s + 1e-5 for start, end in windows)
+    assert duration_s < len(windows) * step_s + clip_s + 1e-5

@@ -10,7 +10,7 @@ import pytest
 
 from comodo.config import DatasetSettings
 from comodo.errors import ImuError
-from comodo.layouts.camera import next_chapter, read_camera
+from comodo.layouts.camera import read_camera
 from comodo.layouts.mp4_tracks import read_tracks
 from comodo.layouts.opening import open_layout
 from comodo.recordings.resample import resample
@@ -64,20 +64,6 @@ def test_a_stalled_imu_is_a_hole(
 def test_the_small_copy_of_a_gopro_file_is_read(realdata: Path, tmp_path: Path) -> None:
     shutil.copy(realdata / "gopro/hero7.mp4", tmp_path / "GL010001.LRV")
     assert len(read_camera(tmp_path / "GL010001.LRV").accel_t) == 2175
-
-
-def test_a_chapter_that_nobody_listed_is_noted(tmp_path: Path) -> None:
-    for name, following in (
-        ("GX010001", "GX020001"),
-        ("GH990001", None),
-        ("GOPR0007", "GP010007"),
-        ("a", None),
-    ):
-        path = tmp_path / f"{name}.MP4"
-        assert next_chapter(path) is None
-        if following:
-            (tmp_path / f"{following}.MP4").touch()
-            assert next_chapter(path) == tmp_path / f"{following}.MP4"
 
 
 @pytest.mark.realdata

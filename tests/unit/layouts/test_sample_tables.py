@@ -24,6 +24,8 @@ from tests.support.mp4 import (
 from tests.support.writers import write_sound, write_video
 from tests.unit.test_memory_bombs import FIRST_WIDTH, refused
 
+pytestmark = pytest.mark.slow
+
 BOMBS: dict[str, Callable[[Path], object]] = {
     "sizes": lambda p: write_claims(p, stsz=sizes(MANY)),
     "sizes, times, chunks": lambda p: write_claims(

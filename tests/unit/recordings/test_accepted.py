@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from comodo.errors import QualityError
-from comodo.recordings.accepted import bad_fraction, check_accepted
+from comodo.recordings.accepted import check_accepted, count_bad, too_many_bad
 
 REPORT = "recording,split,label,window,start_s,end_s,reason,detail,pairs\n"
+REPORT += "c,train,y,-1,,,imu_clock,,0\nd,train,y,-1,,,segment_too_short,,0\n"
 REPORT += 'a,train,x,-1,,,,,3\nb,train,y,-1,,,imu_empty,"two\nlines",0\na,train,x,0,0,5,imu_gap,,0\n'
 
 
@@ -25,12 +26,29 @@ def results(tmp_path: Path) -> Path:
 
 
 def test_only_recordings_count(results: Path) -> None:
-    assert bad_fraction(results / "lab/quality.csv") == 0.5
+    assert count_bad(results / "lab/quality.csv") == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("bad", "recordings", "fraction", "expected"),
+    [
+        (1, 7, 0.1, False),
+        (2, 7, 0.1, True),
+        (1, 7, 0, True),
+        (0, 7, 0, False),
+        (1, 1, 0.1, True),
+        (0, 0, 0, False),
+    ],
+)
+def test_one_bad_recording_of_several_is_accepted(
+    bad: int, recordings: int, fraction: float, expected: bool
+) -> None:
+    assert too_many_bad(bad, recordings, fraction) == expected
 
 
 def test_a_smaller_fraction_than_the_dataset_was_merged_with_is_refused(results: Path) -> None:
-    check_accepted("lab", 0.5, results)
-    with pytest.raises(QualityError, match=r"50% of the recordings of lab .*max_bad_fraction = 40%"):
+    check_accepted("lab", 0.7, results)
+    with pytest.raises(QualityError, match=r"67% of the recordings of lab .*max_bad_fraction = 40%"):
         check_accepted("lab", 0.4, results)
 
 

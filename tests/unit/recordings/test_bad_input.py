@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from comodo.clips.pairing import pair_shard
 from comodo.clips.quality import report_quality
+from comodo.clips.shard import pair_shard
 from comodo.clips.tables import kept_pairs
 from comodo.config import DatasetSettings
 from comodo.layouts.opening import open_layout

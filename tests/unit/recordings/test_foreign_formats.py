@@ -8,9 +8,8 @@ from pathlib import Path
 import pytest
 
 from comodo.errors import DamageError, VideoError
-from comodo.layouts.media import FORMATS, limit_memory, open_video
+from comodo.layouts.media import FORMATS, limit_memory, open_video, video_stream
 from comodo.recordings.small_video import extract, read_frames
-from comodo.recordings.video_source import video_stream
 from tests.support.mp4 import MANY, in_chunks, sizes, times, write_claims, write_picture
 from tests.support.project import ROOT
 from tests.support.writers import write_video

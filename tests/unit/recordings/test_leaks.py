@@ -29,6 +29,13 @@ def test_find_leaks_counts_groups_and_recordings() -> None:
     assert "3 of the 5 test recordings" in str(leaks)
 
 
+def test_a_dataset_without_test_has_no_leaks() -> None:
+    """A table that is divided into folds."""
+    leaks = find_leaks([("a1", "train", "A"), ("b1", "train", "B")])
+    assert not leaks
+    assert str(leaks) == "leaks between splits: none, as no recording is listed in test"
+
+
 def test_no_leak_and_no_groups_are_told_apart() -> None:
     none = find_leaks([("a", "train", "A"), ("b", "test", "B")])
     assert not none

@@ -23,6 +23,23 @@ def test_a_dead_sensor_is_an_error(sensor: slice) -> None:
         assert error.value.reason == "imu_constant"
 
 
+@pytest.mark.parametrize(("unit", "speed"), [(1.0, 1.0), (180 / np.pi, 1.0), (180 / np.pi, 0.02)])
+def test_a_gyroscope_in_degrees_is_noted(unit: float, speed: float) -> None:
+    """By the median of fast motion; slow motion in deg/s looks like fast motion in rad/s."""
+    time = np.arange(0, 5, 0.005)
+    raw = wave(time)
+    notes = resample([ImuSamples(time, raw[:3], time, raw[3:] * unit * speed)]).notes
+    assert [text.partition(":")[0] for text in notes] == ["imu_gyro_unit"] * (unit * speed > 20)
+
+
+def test_equal_sensors_are_noted() -> None:
+    time = np.arange(0, 5, 0.005)
+    raw = wave(time)
+    for factor in (1.0, np.pi / 180):
+        notes = resample([ImuSamples(time, raw[:3], time, raw[:3] * factor)]).notes
+        assert any(text.startswith("imu_same_sensor: ") for text in notes)
+
+
 def test_notes_name_what_looks_odd() -> None:
     time = np.arange(0, 5, 0.005)
     raw = wave(time)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from comodo.config import VideoSettings
+from comodo.config import DatasetSettings, VideoSettings
 from comodo.layouts.types import Recording
 from comodo.recordings.small_video import TABLE_COLUMNS, extract, extract_recordings, read_frames
 from tests.support.small_video import (
@@ -209,6 +209,27 @@ def test_a_recording_that_is_one_clip_has_keyframes_too(tmp_path: Path) -> None:
     (row,) = extract_recordings([one], tmp_path / "clips", VideoSettings(size=32, fps=25), clip_s=None)
     assert (row["n_frames"], row["reason"]) == (275, "")
     assert keyframes(tmp_path / "clips" / row["file"]) == [0, 125, 250]
+
+
+def test_without_a_device_software_decodes(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """The pictures are the same; the log and the table say what decoded."""
+    source = write_at(tmp_path / "a.mp4", steady(3))
+    one = Recording("a", "train", "x", source, source)
+    (plain,) = extract_recordings([one], tmp_path / "plain", VideoSettings(size=32), clip_s=1)
+    (row,) = extract_recordings([one], tmp_path / "cuda", VideoSettings(size=32), clip_s=1, hwaccel="cuda")
+    assert plain["decoder"] == "software"
+    if row["decoder"] == "software":
+        assert row == plain
+        assert "decoded by software" in caplog.text
+    frames = [read_frames(tmp_path / name / row["file"], range(30)) for name in ("plain", "cuda")]
+    assert np.abs(frames[0].astype(int) - frames[1]).mean() < 1
+
+
+def test_the_decoding_device_reruns_nothing() -> None:
+    settings = {"layout": "ego4d", "root": ".", "video": {"hwaccel": "cuda"}}
+    assert "hwaccel" not in str(DatasetSettings.model_validate(settings).used({"video"}))
+    with pytest.raises(ValueError, match="hwaccel"):
+        VideoSettings(hwaccel="vaapi")  # type: ignore[arg-type]
 
 
 @pytest.mark.realdata

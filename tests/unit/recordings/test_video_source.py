@@ -10,10 +10,10 @@ import pytest
 from numpy.typing import NDArray
 
 from comodo.errors import VideoError
-from comodo.layouts.media import open_video
+from comodo.layouts.media import open_video, video_stream
 from comodo.recordings.small_video import extract, read_frames
-from comodo.recordings.video_source import video_stream
 from tests.support.small_video import CLIP, FPS, SIZE, Picture, extract_small, steady, write_at
+from tests.support.video_matrix import KINDS, outcome_of
 from tests.support.writers import write_sound
 
 
@@ -101,6 +101,12 @@ def test_a_damaged_middle_is_left_out(tmp_path: Path) -> None:
     assert str(source) in video.detail
     shown, whole = (read_frames(tmp_path / name, range(100)) for name in ("out.mp4", "whole.mp4"))
     assert 1 <= count_held(shown, whole) <= 9
+
+
+def test_frames_of_before_the_damage_are_no_keyframes_after_it(tmp_path: Path) -> None:
+    """AV1 shows a keyframe again under a later time, also after damage: it is not taken for a new beginning."""
+    kind = next(kind for kind in KINDS if kind.codec == "AV1")
+    assert outcome_of(kind, "4 kB lost", tmp_path) == "`video_damaged`"
 
 
 def cut_without_index(path: Path) -> None:
