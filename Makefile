@@ -103,7 +103,7 @@ lock:
 	.venv-lock/bin/pip install --quiet torch==2.13.0 && .venv-lock/bin/pip install --quiet --group dev .
 	(echo "# Written by \`make lock\`. aeon, momentfm and vrs are not here: see the Makefile."; \
 	 .venv-lock/bin/pip freeze --exclude comodo --exclude setuptools | grep --invert-match --extended-regexp '^(nvidia-|cuda-|triton)' \
-	 | sed --regexp-extended "s/^(torch==[^+]+)\+.*/\1/; s/^telemetry-parser==.*/&; python_version < '3.13'/; s/^decord==.*/&; sys_platform == 'linux' and platform_machine == 'x86_64'\neva-decord==0.6.1; sys_platform == 'darwin'/") > requirements.lock
+	 | sed --regexp-extended "s/^(torch==[^+]+)\+.*/\1/; s/^telemetry-parser==.*/&; python_version < '3.13'/; s/^(torchcodec==[^+]+).*/\1; sys_platform == 'linux'/; s/^decord==.*/&; sys_platform == 'linux' and platform_machine == 'x86_64'\neva-decord==0.6.1; sys_platform == 'darwin'/") > requirements.lock
 	rm -rf .venv-lock
 
 clean:

@@ -1,7 +1,7 @@
 # COMODO: raw video and IMU in, an evaluated IMU encoder out. The rule files below are the stages in order.
 #
-#   simulate | raw data → index → extract_clips, preprocess_imu → pair_clips → encode_video → select_anchors
-#                                                             → distill → extract_features → evaluate → report
+#   simulate | raw data → index → extract_clips, preprocess_imu → (estimate_sync) → pair_clips → encode_video → select_anchors
+#                                                             → distill → extract_features → evaluate → (export) → report
 
 from snakemake.utils import min_version
 
@@ -25,6 +25,7 @@ include: "workflow/rules/clips.smk"
 include: "workflow/rules/embeddings.smk"
 include: "workflow/rules/distill.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/deploy.smk"
 include: "workflow/rules/report.smk"
 
 
@@ -38,17 +39,23 @@ rule all:
 rule prepared:
     input:
         expand("results/{dataset}/{table}", dataset=DATASETS, table=["quality.csv", "clips.parquet"]),
+        SYNC,
 
 
 rule embedded:
     input:
-        [f"results/{dataset}/teachers/{teacher}/anchors.h5" for dataset, teacher in ENCODED],
+        [
+            f"results/{dataset}/{fold}teachers/{teacher}/anchors.h5"
+            for dataset, teacher in ENCODED
+            for fold in fold_folders(dataset)
+        ],
 
 
 rule distilled:
     input:
-        expand(
-            "results/experiments/{experiment}/seed{seed}/student",
-            experiment=EXPERIMENTS,
-            seed=CONFIG.seeds,
-        ),
+        [
+            f"results/experiments/{experiment}/{fold}seed{seed}/student"
+            for experiment, settings in EXPERIMENTS.items()
+            for fold in fold_folders(settings.dataset)
+            for seed in CONFIG.seeds
+        ],

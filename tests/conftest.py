@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 from collections.abc import Generator
@@ -51,9 +52,21 @@ def _outside(what: str, variable: str, default: str) -> Path:
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose tiny workflow has run; tests may ask for plans, and must leave the files as they are."""
-    project = Project(tmp_path_factory.mktemp("finished"))
-    project.run(tiny_config())
+    """A project whose tiny workflow has run; tests may ask for plans, and must leave the files as they are.
+
+    All processes of pytest-xdist share it: the first that needs it makes it.
+    """
+    own = tmp_path_factory.getbasetemp()
+    shared = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "finished"
+    shared.mkdir(exist_ok=True)
+    project = Project(shared / "project")
+    with (shared / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "done").exists():
+            shutil.rmtree(project.folder, ignore_errors=True)
+            project.folder.mkdir()
+            project.run(tiny_config())
+            (shared / "done").touch()
     return project
 
 

@@ -12,6 +12,7 @@ list only (`lint-imports`):
 
     testing       contract checks of a user's own classes
     commands      the command line, the workflow from Python
+    deploy        predictions, streams, few-label heads, export
     report, plan  tables and figures; the cost of a config
     evaluate      features and protocols
     distill       the training of one experiment
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from comodo.clips.cut import SignalWindows, cut_windows
     from comodo.commands.run import run
     from comodo.config import load_config
+    from comodo.deploy.classifier import load_classifier
+    from comodo.deploy.predictions import predict
+    from comodo.deploy.stream import StudentStream
     from comodo.errors import ComodoError
     from comodo.evaluate.svm import fit_svm
     from comodo.models.embed import embed
@@ -55,13 +59,16 @@ __all__ = [
     "EmbeddingQueue",
     "ImuSignal",
     "SignalWindows",
+    "StudentStream",
     "__version__",
     "cut_windows",
     "embed",
     "fit_svm",
+    "load_classifier",
     "load_config",
     "load_student",
     "load_teacher",
+    "predict",
     "read_imu",
     "run",
 ]
@@ -72,12 +79,15 @@ _MODULES = {
     "EmbeddingQueue": "comodo.objectives.queue",
     "ImuSignal": "comodo.recordings.signal",
     "SignalWindows": "comodo.clips.cut",
+    "StudentStream": "comodo.deploy.stream",
     "cut_windows": "comodo.clips.cut",
     "embed": "comodo.models.embed",
     "fit_svm": "comodo.evaluate.svm",
+    "load_classifier": "comodo.deploy.classifier",
     "load_config": "comodo.config",
     "load_student": "comodo.models.students",
     "load_teacher": "comodo.models.teachers",
+    "predict": "comodo.deploy.predictions",
     "read_imu": "comodo.recordings.one_file",
     "run": "comodo.commands.run",
 }

@@ -103,3 +103,7 @@ class WriteError(ComodoError, OSError):
 
 class DeviceError(ComodoError, OSError):
     """A device that cannot be reserved."""
+
+
+class DecoderError(ComodoError, ImportError):
+    """A package that decodes video and is not installed, or lacks its libraries."""

@@ -48,13 +48,17 @@ NOTES: Final = {
         "the table says `video_start: creation_time`",
         "the IMU is placed by the video file's creation time, which is known to a second",
     ),
+    "imu_synced": Kind(
+        "`sync: correct`: video and IMU were out of step, by the motion that both show",
+        "the IMU is moved by that much",
+    ),
     "imu_payloads": Kind(
         "a GoPro file whose telemetry payloads cannot be counted",
         "the samples are spread evenly over the file",
     ),
     "imu_sidecar": Kind("the table names a file of IMU beside the video (.gcsv, .bbl, .bfl)", "it is used"),
     "imu_chapter": Kind(
-        "the next chapter of a GoPro recording lies beside it and is not in the table",
+        "the next chapter of a GoPro recording lies beside it and is not in the table (`video` may name several files)",
         "only this file is used",
     ),
     "imu_second": Kind(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -58,6 +58,12 @@ def did_you_mean(value: str, known: Iterable[str]) -> str:
     """Name the known text nearest to `value`, as the end of a message; "" where none is near."""
     near = difflib.get_close_matches(value, list(known), n=1, cutoff=0.5)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def first_few(texts: Sequence[str], most: int = 3) -> str:
+    """Join the first of some texts, and say how many more there are."""
+    more = f" and {len(texts) - most} more" if len(texts) > most else ""
+    return ", ".join(texts[:most]) + more
 
 
 def _bare(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import os
 import re
 import shutil
 import subprocess
@@ -52,31 +54,34 @@ WORLD = {
 
 
 def tiny_config() -> dict[str, Any]:
-    """A config whose whole chain runs in a minute."""
-    return {
-        "datasets": {
-            "tiny": {
-                "layout": "ego4d",
-                "root": "dataset/tiny",
-                "simulate": WORLD,
-                "shards": 2,
-                "video": {"size": 32},
-            }
-        },
-        "teachers": {"small": TEACHER},
-        "students": {"small": STUDENT},
-        "defaults": {
-            "dataset": "tiny",
-            "teacher": "small",
-            "student": "small",
-            "queue_size": 8,
-            "epochs": 2,
-            "batch_size": 8,
-            "projection_hidden": 32,
-            "projection_dim": 16,
-        },
-        "experiments": {"frozen": {"objective": "none"}, "comodo": {}},
-    }
+    """A config whose whole chain runs in a minute; the caller may change all of it."""
+    return copy.deepcopy(
+        {
+            "datasets": {
+                "tiny": {
+                    "layout": "ego4d",
+                    "root": "dataset/tiny",
+                    "simulate": WORLD,
+                    "shards": 2,
+                    "video": {"size": 32},
+                    "sync": "off",  # tests/workflow/test_sync.py
+                }
+            },
+            "teachers": {"small": TEACHER},
+            "students": {"small": STUDENT},
+            "defaults": {
+                "dataset": "tiny",
+                "teacher": "small",
+                "student": "small",
+                "queue_size": 8,
+                "epochs": 2,
+                "batch_size": 8,
+                "projection_hidden": 32,
+                "projection_dim": 16,
+            },
+            "experiments": {"frozen": {"objective": "none"}, "comodo": {}},
+        }
+    )
 
 
 @dataclass
@@ -99,8 +104,12 @@ class Project:
         )
 
     def command(self, config: dict[str, Any], *arguments: str) -> list[str]:
-        """The command that runs Snakemake with a config, which is written into the folder."""
-        path = self.folder / "config.yaml"
+        """The command that runs Snakemake with a config, which is written into the folder.
+
+        Each process of pytest-xdist has its own file there: they share the finished project.
+        """
+        path = self.folder / os.environ.get("PYTEST_XDIST_WORKER", "") / "config.yaml"
+        path.parent.mkdir(exist_ok=True)
         path.write_text(yaml.safe_dump(config))
         command = [SNAKEMAKE, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(self.folder)]
         return [*command, "--configfile", str(path), "--cores", "2", *arguments]

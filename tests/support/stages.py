@@ -21,15 +21,20 @@ from numpy.typing import ArrayLike
 from safetensors.numpy import load_file
 
 from comodo.config import EvaluationSettings, load
+from comodo.deploy.package import figures_on_test
 from comodo.evaluate.anchors import score_anchors
 from comodo.evaluate.head import score_head
 from comodo.evaluate.results import Scores, write_scores
 from comodo.evaluate.svm import score_svm
 from comodo.jobs.versions import VERSIONS
+from comodo.recordings.folds import fold_windows
+from comodo.recordings.image_motion import read_motion
+from comodo.recordings.index import read_groups
 from comodo.recordings.small_video import read_frames
+from comodo.recordings.sync import Stretch, estimate_sync
 from comodo.report.runs import evaluated_runs
 from comodo.report.write import write_report
-from comodo.storage.artefacts import create_hdf5, write_array, write_texts
+from comodo.storage.artefacts import create_hdf5, read_table, write_array, write_texts
 from tests.support.project import ROOT, Project, tiny_config
 
 SAMPLES = ROOT / "tests/data/stages.json"
@@ -82,6 +87,9 @@ def samples(project: Project, folder: Path) -> dict[str, Sample]:
     found = {stage: Sample(version) for stage, version in VERSIONS.items()}
     for stage, write in STAGES.items():
         write(found[stage], project.folder)
+    found["export"].text(
+        "figures", figures_on_test({"anchors": project.folder / RUN / "tiny/anchors.json"}, "tiny")
+    )
     _evaluation(found, folder)
     return found
 
@@ -113,7 +121,9 @@ def _extract_clips(sample: Sample, root: Path) -> None:
     for shard in (0, 1):
         table = pd.read_parquet(root / f"results/tiny/video/{shard}.parquet")
         digits = table["sha256"].str.len()  # which digits depends on the CPU that encoded
-        sample.text(f"results/tiny/video/{shard}.parquet", table.assign(sha256=digits))
+        sample.text(
+            f"results/tiny/video/{shard}.parquet", table.assign(sha256=digits).drop(columns="decoder")
+        )
     sample.array("frames", read_frames(min((root / "results/tiny/video/0").glob("*.mp4")), [0, 77]), 8.0)
 
 
@@ -124,6 +134,18 @@ def _preprocess_imu(sample: Sample, root: Path) -> None:
         sample.text("attributes", {key: str(value) for key, value in group.attrs.items()})
         sample.text("valid", group["valid"][:].tolist())
         sample.array("data", group["data"][:], 1e-4)
+
+
+def _estimate_sync(sample: Sample, root: Path) -> None:
+    """The motion of a small video, and the sync of a motion that follows the gyroscope 0.37 s late."""
+    motion = read_motion(min((root / "results/tiny/video/0").glob("*.mp4")), 0, 30, 10.0)
+    sample.array("motion", motion, 0.3)
+    gyro = np.cumsum(np.random.default_rng(0).normal(size=(3, 8000)), axis=1)
+    gyro -= np.apply_along_axis(np.convolve, 1, gyro, np.ones(400) / 400, "same")
+    seen = gyro[:, 74:].reshape(3, -1)[:, :6000].reshape(3, 300, 20).mean(axis=2)
+    found = estimate_sync([Stretch(0.0, 0.1, seen)], gyro * 0.05, 0.0, 200.0)
+    sample.text("reason", found.reason)
+    sample.array("offset", [found.offset_s, found.confidence], 1e-3)
 
 
 def _store(path: str) -> Callable[[Sample, Path], None]:
@@ -164,15 +186,26 @@ def _extract_features(sample: Sample, root: Path) -> None:
             sample.array(f"projected, {name}", file["test/projected"][:], tolerance)
 
 
+def _assign_fold(sample: Sample, root: Path) -> None:
+    windows, groups = (
+        read_table(root / "results/tiny/clips.parquet"),
+        read_groups(root / "results/tiny/recordings.parquet"),
+    )
+    for folds in (3, None):
+        sample.text(f"fold 1 of {folds}", fold_windows(windows, groups, folds, 1))
+
+
 STAGES: dict[str, Callable[[Sample, Path], None]] = {
     "simulate": _simulate,
     "make_teacher": _make_teacher,
     "index_recordings": _table("results/tiny/recordings.parquet"),
     "extract_clips": _extract_clips,
     "preprocess_imu": _preprocess_imu,
+    "estimate_sync": _estimate_sync,
     "pair_clips": _table("results/tiny/clips/0.parquet", "results/tiny/clips/1.parquet"),
     "report_quality": _table("results/tiny/quality.csv"),
     "merge_clips": _table("results/tiny/clips.parquet"),
+    "assign_fold": _assign_fold,
     "encode_video": _store(f"{TEACHER}/shards/0.h5"),
     "merge_embeddings": _store(f"{TEACHER}/embeddings.h5"),
     "select_anchors": _select_anchors,

@@ -26,8 +26,15 @@ FRESH: dict[str, dict[str, Any]] = {
     "timesnet": {"seq_len": 64, "d_model": 4, "d_ff": 4, "num_kernels": 2},
     "informer": {"seq_len": 64, "d_model": 8, "n_heads": 2, "d_ff": 8, "e_layers": 2},
     "minirocket": {"seq_len": 64, "n_kernels": 84},
+    "cnn": {"seq_len": 64, "width": 4, "blocks": 1, "kernel_size": 3},
 }  # fmt: skip
-BASELINES = {"dlinear": 6 * 64, "timesnet": 64 * 4, "informer": 32 * 8, "minirocket": 84}  # and their widths
+BASELINES = {
+    "dlinear": 6 * 64,
+    "timesnet": 64 * 4,
+    "informer": 32 * 8,
+    "minirocket": 84,
+    "cnn": 36,
+}  # and their widths
 BY_CHANNEL = [family for family in FRESH if family not in BASELINES]
 
 

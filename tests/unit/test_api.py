@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import yaml
 
 import comodo
 from comodo.commands.cli import main
 from comodo.errors import ConfigError, DataError, ImuError, ModelError
-from comodo.models.students import save_student
 from comodo.storage.artefacts import open_hdf5
 from tests.support.docs import code_blocks
 from tests.support.project import ROOT, tiny_config
+from tests.support.saved import FORM, save_trained
 from tests.support.students import small_student
 from tests.support.writers import motion
 
 PAGE = "docs/api.md"
+USUAL = {"rate_hz": 200.0, "clip_s": 5.0}
 HEAVY = {"torch", "numpy", "pandas", "pydantic", "h5py", "sklearn", "transformers", "yaml"}
 
 
@@ -34,7 +38,7 @@ def folder(tmp_path: Path, golden: Path, monkeypatch: pytest.MonkeyPatch) -> Pat
     table = np.column_stack([1e3 * time, (accel / 9.80665).T, gyro.T])
     header = "t,accel_x,accel_y,accel_z,gyro_x,gyro_y,gyro_z"
     np.savetxt("walk.csv", table, delimiter=",", header=header, comments="", fmt="%.10g")
-    save_student(small_student("mantis"), "results/experiments/comodo/seed42/student")
+    save_trained(Path("results/experiments/comodo/seed42/student"), form=FORM.model_copy(update=USUAL))
     (tmp_path / "teachers").mkdir()
     (tmp_path / "teachers/videomae").symlink_to(golden / "ckpt/videomae-tiny")
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(tiny_config()))
@@ -83,6 +87,15 @@ def test_the_page_runs_from_top_to_bottom(folder: Path, capfd: pytest.CaptureFix
     assert told.endswith(f"{comodo.__version__}\n")
 
 
+def test_the_page_on_students_runs(folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    names: dict[str, Any] = {"samples": rng.normal(size=(2000, 6)), "timestamps": np.arange(2000) / 200}
+    for block in code_blocks("docs/use.md", "python"):
+        exec(block, names)
+    assert len(names["predictions"]) == 8
+    assert names["stream"]._window == 5
+
+
 def test_the_lines_of_the_readme(folder: Path) -> None:
     (block,) = code_blocks("README.md", "python")
     names: dict[str, np.ndarray] = {}
@@ -99,6 +112,7 @@ def test_four_lines_from_csv_to_features(folder: Path) -> None:
     lines = [line for line in block.splitlines() if line.strip()]
     assert len(lines) == 4
     names: dict[str, np.ndarray] = {}
+    torch.set_num_threads(os.cpu_count() or 1)  # as the command: sums by other threads are rounded otherwise
     exec(block, names)
     columns = ["time=t", "time_unit=ms", "accel_unit=g"]
     student = "results/experiments/comodo/seed42/student"

@@ -13,6 +13,7 @@ import yaml
 
 from comodo.commands.cli import COMMANDS, main
 from comodo.config import load_config
+from comodo.layouts.segments import COLUMNS as SEGMENT_COLUMNS
 from tests.support.docs import code_blocks
 from tests.support.project import ROOT
 
@@ -26,6 +27,7 @@ RUN_BY = {  # the test that runs the Python blocks of a page
     "docs/api.md": "tests/unit/test_api.py",
     "docs/extend.md": "tests/workflow/test_own_classes.py",
     "docs/files.md": "tests/workflow/test_files.py",
+    "docs/use.md": "tests/unit/test_api.py",
     "docs/tutorial.md": "tests/workflow/test_tutorial.py",
 }
 
@@ -65,13 +67,20 @@ def test_yaml_blocks_are_configs_or_parts_of_one(block: str, monkeypatch: pytest
         "defaults": {"dataset": "d", "teacher": "t", "student": "s"},
         "experiments": {"frozen": {"objective": "none"}},
     }
-    load_config({**whole, **content} if "datasets" not in content else content)
+    if "datasets" in content:
+        whole["defaults"]["dataset"] = next(iter(content["datasets"]))
+    if "datasets" in content and "experiments" not in content:  # a part of a config
+        whole["experiments"] = {"e": {"objective": "supervised"}}
+    load_config(content if "experiments" in content and "datasets" in content else {**whole, **content})
 
 
 @pytest.mark.parametrize("block", blocks("csv"))
 def test_csv_blocks_are_tables_of_recordings(block: str) -> None:
     table = pd.read_csv(io.StringIO(block), comment="#")
-    assert {"recording", "split", "label", "video", "imu"} <= set(table)
+    if set(table) == set(SEGMENT_COLUMNS):
+        return
+    sensors = {"accel", "gyro"} if "accel" in table else {"video", "imu"}
+    assert {"recording", "split", "label", *sensors} <= set(table)
     assert set(table["split"]) <= {"train", "val", "test"}
 
 

@@ -20,6 +20,8 @@ from comodo.storage.artefacts import CHECKED, open_hdf5
 from tests.support.mp4 import write_picture
 from tests.support.writers import write_splits, write_video
 
+pytestmark = pytest.mark.slow
+
 MB = 1 << 20
 HEADER = b"canonical_timestamp_ms,gyro_x,gyro_y,gyro_z,accl_x,accl_y,accl_z\n"
 CHILD = """
@@ -98,7 +100,7 @@ def sparse_imu(path: Path) -> None:
 FIRST_WIDTH = """
 path = Path("a.mp4")
 with media.open_video(path) as container:
-    print(next(container.decode(video_source.video_stream(container, path))).width)
+    print(next(container.decode(media.video_stream(container, path))).width)
 """
 READ_CSV = 'layout("ego4d").read_imu(recording("a.csv"))'
 BOMBS: dict[str, tuple[Callable[[Path], object], str, str, int]] = {

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import Any
 
 import pytest
 
 from tests.support.project import STUDENT, TEACHER, Project, tiny_config
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 PREPARED_SHARD = {"extract_clips": 1, "preprocess_imu": 1, "pair_clips": 1, "encode_video": 1}
 PREPARED = {"report_quality": 1, "merge_clips": 1, "merge_embeddings": 1, "select_anchors": 1}
@@ -24,6 +25,14 @@ def plus(*counts: dict[str, int]) -> dict[str, int]:
         for rule, number in count.items():
             total[rule] = total.get(rule, 0) + number
     return total | {"report": 1}
+
+
+@pytest.fixture(scope="module")
+def finished(finished: Project, tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A copy of the finished project: these tests touch its files for a moment."""
+    folder = tmp_path_factory.mktemp("caching") / "copy"
+    shutil.copytree(finished.folder, folder, symlinks=True)
+    return Project(folder)
 
 
 @pytest.fixture

@@ -33,6 +33,11 @@ def test_accuracy_table(finished: Project) -> None:
     scores = table[["top1", "top3", "top5"]].astype(float)
     assert scores.stack().between(0, 1).all()
     assert (scores["top1"] <= scores["top3"]).all()
+    assert table[["macro_f1", "balanced_accuracy"]].stack().between(0, 1).all()
+    assert table["kappa"].between(-1, 1).all()
+    assert table["balanced_accuracy"].tolist() == pytest.approx(
+        table["top1"].tolist()
+    )  # as many of each class
     assert set(table["n_test"]) == {9}  # 3 activities × 15 s of one subject
 
 

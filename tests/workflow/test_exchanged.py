@@ -19,7 +19,7 @@ from comodo.report.runs import evaluated_runs
 from comodo.report.write import write_report
 from tests.support.project import Project, tiny_config
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 A, B = "experiments/frozen/seed42", "experiments/comodo/seed42"
 TEACHER = "tiny/teachers/small"
 

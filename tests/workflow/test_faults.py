@@ -127,7 +127,7 @@ def test_killed_run_leaves_nothing_half_written_and_goes_on(finished: Project, t
     config = tiny_config()
     assert project.snakemake(config, "--dry-run").returncode == 0  # writes config.yaml
     command = [SNAKEMAKE, "--snakefile", str(ROOT / "Snakefile"), "--directory", str(tmp_path)]
-    command += ["--configfile", str(tmp_path / "config.yaml"), "--cores", "2"]
+    command += ["--configfile", str(next(tmp_path.rglob("config.yaml"))), "--cores", "2"]
     process = subprocess.Popen(
         command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True, cwd=tmp_path
     )

@@ -85,6 +85,7 @@ def config(dataset: dict[str, Any]) -> dict[str, Any]:
 def test_windows_of_an_imu_only_dataset_are_those_computed_by_hand(tmp_path: Path) -> None:
     (tmp_path / "raw").mkdir()
     project, head, results = Project(tmp_path), write_head(tmp_path / "raw"), tmp_path / "results/head"
+    head["max_bad_fraction"] = 0.0
     refused = project.snakemake(config(head), *TARGETS)
     assert "20% of the recordings of head yield no window" in refused.stdout + refused.stderr
     assert not (results / "clips.parquet").exists()

@@ -21,7 +21,7 @@ from tests.support.writers import (
     write_video,
 )
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 ID_LINES = {"train": ["a\twalk", "b\trun"], "val": ["c\twalk", "d\trun"], "test": ["e\twalk", "f\trun"]}
 IMU_CSV = {

@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.project import WORLD, Project, tiny_config
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 
 def test_it_encodes_and_other_pretraining_encodes_again(tmp_path: Path) -> None:

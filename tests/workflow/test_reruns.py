@@ -18,7 +18,7 @@ from comodo.config import (
 )
 from tests.support.project import Project, tiny_config
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 EVALUATED = {"extract_features": 1, "evaluate_anchors": 1, "evaluate_svm": 1, "report": 1}
 TRAINED = {"distill": 1, **EVALUATED}  # of `comodo`
@@ -34,6 +34,10 @@ IMU = {"preprocess_imu": 2, **PAIRED}
 VIDEO = {"extract_clips": 2, **PAIRED}
 ALL = {"index_recordings": 1, "extract_clips": 2, **IMU}
 THREE_SHARDS = {**ALL, "extract_clips": 3, "preprocess_imu": 3, "pair_clips": 3, "encode_video": 3}
+FOLDED = {
+    "assign_fold": 3, "select_fold_anchors": 3, "extract_teacher_features": 3, "distill": 6,
+    "extract_features": 6, "evaluate_anchors": 9, "evaluate_svm": 9, "report": 1,
+}  # fmt: skip
 TABLE: dict[str, list[tuple[str, Any, dict[str, int]]]] = {
     "datasets.tiny": [
         ("shards", 3, THREE_SHARDS),
@@ -41,10 +45,19 @@ TABLE: dict[str, list[tuple[str, Any, dict[str, int]]]] = {
         ("windows", "reference", PAIRED),
         ("alignment", "reference", IMU),
         ("clips_per_recording", 2, PAIRED),
+        ("stride_s", 1.0, PAIRED),
+        ("sync", "report", {"estimate_sync": 2, "merge_sync": 1, "report": 1}),
+        ("sync", "correct", {"estimate_sync": 2, "merge_sync": 1, **PAIRED}),
         ("max_bad_fraction", 0.2, {}),
         ("splits", "dataset/tiny/splits", {}),  # spelt out, but the default
+        ("splits", {"folds": 3}, FOLDED),
     ],
-    "datasets.tiny.video": [("fps", 5, VIDEO), ("size", 64, VIDEO), ("crf", 20, VIDEO)],
+    "datasets.tiny.video": [
+        ("fps", 5, VIDEO),
+        ("size", 64, VIDEO),
+        ("crf", 20, VIDEO),
+        ("hwaccel", "cuda", {}),  # the same video, faster
+    ],
     "datasets.tiny.imu": [
         ("rate_hz", 100, IMU),
         ("max_gap_s", 0.2, IMU),
@@ -105,9 +118,9 @@ BLOCKS = {
 }
 # What makes another dataset, model or experiment, or cannot be had in this one; and blocks with rows of their own.
 ELSEWHERE = {
-    "layout", "root", "table", "simulate", "video", "imu", "csv", "checkpoint", "architecture", "architecture_config",
-    "pretraining", "class_path", "class_kwargs", "embeddings", "dataset", "teacher", "student", "objective",
-    "labels_per_class", "eval_datasets",
+    "layout", "root", "table", "segments", "simulate", "video", "imu", "csv", "checkpoint", "architecture",
+    "architecture_config", "pretraining", "class_path", "class_kwargs", "embeddings", "dataset", "teacher", "student",
+    "objective", "labels_per_class", "eval_datasets",
 }  # fmt: skip
 ROWS = [(block, *row) for block, rows in TABLE.items() for row in rows]
 

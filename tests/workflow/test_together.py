@@ -13,7 +13,7 @@ import pytest
 from tests.support.compare import artefacts, differences
 from tests.support.project import Project, tiny_config
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
 MINE = {"distill": 2, "extract_features": 2, "evaluate_anchors": 2, "evaluate_svm": 2, "report": 1}
 
@@ -36,7 +36,6 @@ def test_second_snakemake_in_one_folder_is_refused(copied: Project) -> None:
     assert (copied.folder / target / "config.json").exists()
 
 
-@pytest.mark.slow
 def test_two_folders_share_a_store(finished: Project, tmp_path: Path) -> None:
     """Folders of two users, with links to what a third one prepared: nothing of it is made again, or changed."""
     theirs = tmp_path / "theirs"

@@ -43,4 +43,6 @@ def test_every_block_runs(realdata: Path, tmp_path: Path, monkeypatch: pytest.Mo
     (block,) = code_blocks(PAGE, "python")
     exec(block, names)
     with open_hdf5(Path("features.h5")) as file:
-        np.testing.assert_array_equal(file["feature"][:], names["features"])
+        feature = file["feature"][:]
+    # Rounding depends on the number of threads: `comodo embed` uses all cores, this process what earlier tests left.
+    np.testing.assert_allclose(names["features"], feature, rtol=1e-4, atol=1e-5)

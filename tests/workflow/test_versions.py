@@ -11,7 +11,7 @@ from comodo.jobs.versions import VERSIONS
 from tests.support.project import Project
 from tests.support.stages import Sample, moved, samples, stored
 
-pytestmark = pytest.mark.workflow
+pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 ANEW = "then write the samples anew: python -m tests.support.stages"
 
 

@@ -7,6 +7,7 @@ rule pair_clips:
         simulated=simulated,
         video=extracted,
         imu="results/{dataset}/imu/{shard}.h5",
+        sync=corrected,
     output:
         clips="results/{dataset}/clips/{shard}.parquet",
     log:
@@ -23,6 +24,7 @@ rule pair_clips:
         settings=dataset_settings(
             "shards",
             "clip_s",
+            "stride_s",
             "windows",
             "alignment",
             "clips_per_recording",
@@ -92,3 +94,28 @@ rule merge_clips:
         "Checking and merging the clips of {wildcards.dataset}"
     script:
         "../scripts/merge_clips.py"
+
+
+# A fold is another split of the same windows: clips, IMU and embeddings are shared by all folds.
+rule assign_fold:
+    input:
+        recordings="results/{dataset}/recordings.parquet",
+        clips="results/{dataset}/clips.parquet",
+    output:
+        clips="results/{dataset}/fold{number}/clips.parquet",
+    log:
+        "results/logs/assign_fold/{dataset}-{number}.log",
+    benchmark:
+        "results/benchmarks/assign_fold/{dataset}-{number}.tsv"
+    priority: 10
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        version=VERSIONS["assign_fold"],
+        folds=lambda wildcards: CONFIG.datasets[wildcards.dataset].folds.folds,
+    message:
+        "Assigning the windows of {wildcards.dataset} to the splits of fold {wildcards.number}"
+    script:
+        "../scripts/assign_fold.py"

@@ -2,14 +2,22 @@
 import re
 from pathlib import Path
 
-from comodo.config import SPLITS, load
+from comodo.config import SPLITS, fold_folder, load
+from comodo.config.description import describe_experiment
 from comodo.config.duplicates import check_duplicate_keys
-from comodo.errors import ClassPathError, ConfigError, LayoutError, QualityError, WriteError
+from comodo.errors import ClassPathError, ConfigError, LayoutError, QualityError, SplitsError, WriteError
 from comodo.jobs.class_paths import class_digest
 from comodo.jobs.versions import VERSIONS
 from comodo.recordings.accepted import check_accepted
 from comodo.recordings.published_splits import PUBLISHED
-from comodo.recordings.raw_files import folder_state, imu_state, labelled_state, model_state, raw_state
+from comodo.recordings.raw_files import (
+    count_folds,
+    folder_state,
+    imu_state,
+    labelled_state,
+    model_state,
+    raw_state,
+)
 from comodo.report.published import TABLE as PUBLISHED_FIGURES
 from comodo.report.published import candidates
 from comodo.report.runs import evaluated_runs
@@ -38,6 +46,17 @@ try:
 except QualityError as error:
     raise WorkflowError(str(error))
 
+# How many folds each dataset with folds by group has.
+FOLDS = {}
+for dataset in DATASETS:
+    if CONFIG.datasets[dataset].folds is not None:
+        try:
+            FOLDS[dataset] = count_folds(dataset, CONFIG.datasets[dataset])
+        except LayoutError:
+            FOLDS[dataset] = 0  # the rules that list its recordings give the reason and its remedy
+        except SplitsError as error:
+            raise WorkflowError(f"{error} (config key datasets.{dataset}.splits)")
+
 
 def check_classes():
     """Refuse class paths whose module or class does not exist, before the first job."""
@@ -65,5 +84,7 @@ wildcard_constraints:
     dataset=one_of(CONFIG.datasets),
     teacher=one_of(CONFIG.teachers),
     experiment=one_of(EXPERIMENTS),
+    fold=r"(fold\d+/)?",  # empty for a dataset with one fixed split
+    number=r"\d+",  # of a fold
     seed=r"\d+",
     shard=r"\d+",

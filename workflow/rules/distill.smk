@@ -4,16 +4,16 @@
 rule distill:
     input:
         store=of_experiment("results/{dataset}/teachers/{teacher}/embeddings.h5"),
-        anchors=of_experiment("results/{dataset}/teachers/{teacher}/anchors.h5"),
-        clips=of_experiment("results/{dataset}/clips.parquet"),
+        anchors=of_experiment("results/{dataset}/{fold}teachers/{teacher}/anchors.h5"),
+        clips=of_experiment("results/{dataset}/{fold}clips.parquet"),
         imu=imu_of_experiment,
     output:
-        student=directory("results/experiments/{experiment}/seed{seed}/student"),
-        history="results/experiments/{experiment}/seed{seed}/history.json",
+        student=directory("results/experiments/{experiment}/{fold}seed{seed}/student"),
+        history="results/experiments/{experiment}/{fold}seed{seed}/history.json",
     log:
-        "results/logs/distill/{experiment}-seed{seed}.log",
+        "results/logs/distill/{experiment}-{fold}seed{seed}.log",
     benchmark:
-        "results/benchmarks/distill/{experiment}-seed{seed}.tsv"
+        "results/benchmarks/distill/{experiment}-{fold}seed{seed}.tsv"
     threads: 4
     resources:
         mem_mb=4000,
@@ -24,8 +24,9 @@ rule distill:
         settings=lambda wildcards: SETTINGS[wildcards.experiment],
         student=lambda wildcards: student_of(wildcards).used(),
         checkpoint=trained_code,
-        state="results/experiments/{experiment}/seed{seed}/state",
+        description=description,
+        state="results/experiments/{experiment}/{fold}seed{seed}/state",
     message:
-        "Distilling {wildcards.experiment}, seed {wildcards.seed}"
+        "Distilling {wildcards.experiment}, {wildcards.fold}seed {wildcards.seed}"
     script:
         "../scripts/distill.py"

@@ -72,3 +72,26 @@ rule select_anchors:
         "Selecting the anchors of {wildcards.dataset} in the space of {wildcards.teacher}"
     script:
         "../scripts/select_anchors.py"
+
+
+# Apart from select_anchors: another input or script of that rule would select, and distil, again what earlier versions made.
+rule select_fold_anchors:
+    input:
+        store="results/{dataset}/teachers/{teacher}/embeddings.h5",
+        clips="results/{dataset}/fold{number}/clips.parquet",
+    output:
+        anchors="results/{dataset}/fold{number}/teachers/{teacher}/anchors.h5",
+    log:
+        "results/logs/select_fold_anchors/{dataset}-{number}-{teacher}.log",
+    benchmark:
+        "results/benchmarks/select_fold_anchors/{dataset}-{number}-{teacher}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        version=VERSIONS["select_anchors"],
+    message:
+        "Selecting the anchors of fold {wildcards.number} of {wildcards.dataset} in the space of {wildcards.teacher}"
+    script:
+        "../scripts/select_fold_anchors.py"

@@ -1,19 +1,20 @@
 # Evaluation: frozen features, an SVM on all or few labels, and the nearest anchor.
-# `run` is what is measured: experiments/<experiment>/seed<seed>/<dataset>, or <dataset>/teachers/<teacher>.
+# `run` is what is measured: experiments/<experiment>/seed<seed>/<dataset>, or <dataset>/teachers/<teacher>;
+# with a folder fold<number>/ before the last two parts for each fold of a dataset with folds.
 
 
 rule extract_features:
     input:
-        student="results/experiments/{experiment}/seed{seed}/student",
-        clips="results/{dataset}/clips.parquet",
+        student=student_of_run,
+        clips=clips_of_evaluation,
         imu=of_shards("results/{dataset}/imu/{shard}.h5"),
         anchors=anchors_of_evaluation,
     output:
-        features="results/experiments/{experiment}/seed{seed}/{dataset}/features.h5",
+        features="results/experiments/{experiment}/{fold}seed{seed}/{dataset}/features.h5",
     log:
-        "results/logs/extract_features/{experiment}-seed{seed}-{dataset}.log",
+        "results/logs/extract_features/{experiment}-{fold}seed{seed}-{dataset}.log",
     benchmark:
-        "results/benchmarks/extract_features/{experiment}-seed{seed}-{dataset}.tsv"
+        "results/benchmarks/extract_features/{experiment}-{fold}seed{seed}-{dataset}.tsv"
     threads: 4
     resources:
         mem_mb=4000,
@@ -22,10 +23,12 @@ rule extract_features:
     params:
         version=VERSIONS["extract_features"],
         # checked by the job; a function of `input` is no rerun trigger
-        expected=lambda wildcards, input: CONFIG.trained_by(wildcards.experiment, int(wildcards.seed)),
+        expected=lambda wildcards, input: CONFIG.trained_by(
+            wildcards.experiment, int(wildcards.seed), fold_number(wildcards, input)
+        ),
         student_class=lambda wildcards, input: student_of(wildcards).class_path,
     message:
-        "Extracting features of {wildcards.dataset} by {wildcards.experiment}, seed {wildcards.seed}"
+        "Extracting features of {wildcards.dataset} by {wildcards.experiment}, {wildcards.fold}seed {wildcards.seed}"
     script:
         "../scripts/extract_features.py"
 
@@ -33,14 +36,14 @@ rule extract_features:
 rule extract_teacher_features:
     input:
         store="results/{dataset}/teachers/{teacher}/embeddings.h5",
-        clips="results/{dataset}/clips.parquet",
-        anchors="results/{dataset}/teachers/{teacher}/anchors.h5",
+        clips="results/{dataset}/{fold}clips.parquet",
+        anchors="results/{dataset}/{fold}teachers/{teacher}/anchors.h5",
     output:
-        features="results/{dataset}/teachers/{teacher}/features.h5",
+        features="results/{dataset}/{fold}teachers/{teacher}/features.h5",
     log:
-        "results/logs/extract_teacher_features/{dataset}-{teacher}.log",
+        "results/logs/extract_teacher_features/{dataset}-{fold}{teacher}.log",
     benchmark:
-        "results/benchmarks/extract_teacher_features/{dataset}-{teacher}.tsv"
+        "results/benchmarks/extract_teacher_features/{dataset}-{fold}{teacher}.tsv"
     threads: 1
     resources:
         mem_mb=2000,

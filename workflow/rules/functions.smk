@@ -12,7 +12,7 @@ def of_shards(pattern):
 
 def dataset_settings(*keys):
     """Params function: those settings of the dataset that the rule's output depends on, and no others."""
-    keys = {"layout", "class_path", "class_kwargs", "root", "splits", "table", *keys}
+    keys = {"layout", "class_path", "class_kwargs", "root", "splits", "table", "segments", *keys}
 
     def chosen(wildcards):
         settings = CONFIG.datasets[wildcards.dataset]
@@ -20,6 +20,12 @@ def dataset_settings(*keys):
         return settings.used(keys | imu_only)
 
     return chosen
+
+
+def hwaccel(wildcards):
+    """The device that decodes the raw video of a dataset."""
+    video = CONFIG.datasets[wildcards.dataset].video
+    return video.hwaccel if video else "none"
 
 
 def simulated(wildcards):
@@ -34,6 +40,13 @@ def extracted(wildcards):
     if CONFIG.datasets[wildcards.dataset].video is None:
         return []
     return f"results/{wildcards.dataset}/video/{wildcards.shard}.parquet"
+
+
+def corrected(wildcards):
+    """Input function: the shard's sync, where the dataset is corrected by it."""
+    if CONFIG.datasets[wildcards.dataset].sync != "correct":
+        return []
+    return f"results/{wildcards.dataset}/sync/{wildcards.shard}.parquet"
 
 
 def of_raw(state):
@@ -55,7 +68,7 @@ def of_raw(state):
 
 def published_splits(dataset):
     """The split files of a dataset that rule fetch_splits can get; none where `splits` is a folder of one's own."""
-    folder = Path(CONFIG.datasets[dataset].splits or "")
+    folder = Path(CONFIG.datasets[dataset].split_folder)
     if folder not in [Path("dataset", name) for name, _ in PUBLISHED.values()]:
         return []
     return [f"{folder}/{split}.txt" for split in SPLITS]
@@ -66,12 +79,39 @@ def splits_remedy(dataset):
     return "\nTo fetch the published splits, run once with the target: splits" if missing else ""
 
 
+def fold_folders(dataset):
+    """The folder of each fold of a dataset; one without a name for a fixed split."""
+    return [fold_folder(fold) for fold in range(FOLDS[dataset])] if dataset in FOLDS else [""]
+
+
+def fold_on(dataset, wildcards):
+    """The folder of the wildcards' fold, if this is a fold of the dataset."""
+    return wildcards.fold if dataset in FOLDS else ""
+
+
+def fold_number(wildcards, input):
+    """Params function that triggers no rerun: the fold that a student is trained on."""
+    fold = fold_on(EXPERIMENTS[wildcards.experiment].dataset, wildcards)
+    return int(fold.removeprefix("fold").removesuffix("/")) if fold else None
+
+
+def clips_of_evaluation(wildcards):
+    """Input function: the windows of the evaluated dataset, with the splits of the wildcards' fold if it has folds."""
+    return f"results/{wildcards.dataset}/{fold_on(wildcards.dataset, wildcards)}clips.parquet"
+
+
+def student_of_run(wildcards):
+    """Input function: the student to evaluate, of the same fold if it is trained on folds."""
+    fold = fold_on(EXPERIMENTS[wildcards.experiment].dataset, wildcards)
+    return f"results/experiments/{wildcards.experiment}/{fold}seed{wildcards.seed}/student"
+
+
 def of_experiment(pattern):
     """Input function: a file of the experiment's dataset and teacher; nothing where it names a teacher and has none."""
     needed = re.findall(r"{(\w+)}", pattern)
 
     def path(wildcards):
-        settings = SETTINGS[wildcards.experiment]
+        settings = SETTINGS[wildcards.experiment] | {"fold": wildcards.fold}
         return pattern.format(**settings) if all(name in settings for name in needed) else []
 
     return path
@@ -87,7 +127,8 @@ def anchors_of_evaluation(wildcards):
     """Input function: the evaluated dataset's anchors, in the space of the experiment's teacher, if it has one."""
     if "anchors" not in CONFIG.protocols(wildcards.experiment, wildcards.dataset):
         return []
-    return f"results/{wildcards.dataset}/teachers/{SETTINGS[wildcards.experiment]['teacher']}/anchors.h5"
+    teacher = SETTINGS[wildcards.experiment]["teacher"]
+    return f"results/{wildcards.dataset}/{fold_on(wildcards.dataset, wildcards)}teachers/{teacher}/anchors.h5"
 
 
 def teacher_of(wildcards):
@@ -119,3 +160,18 @@ def simulation(wildcards):
 def trained_labels(wildcards):
     """Params function: the labels of each class that a supervised student was trained on."""
     return {"labels_per_class": [EXPERIMENTS[wildcards.experiment].labels_per_class or "all"]}
+
+
+def description(wildcards, input):
+    """Params function that triggers no rerun: what the config says about a student, for its folder."""
+    return describe_experiment(CONFIG, wildcards.experiment)
+
+
+def scores_of_experiment(wildcards):
+    """Input function: the score files of a student on the dataset that it was trained on."""
+    experiment = wildcards.experiment
+    dataset = EXPERIMENTS[experiment].dataset
+    if dataset not in CONFIG.evaluated_on(experiment):
+        return []
+    run = f"results/experiments/{experiment}/{wildcards.fold}seed{wildcards.seed}/{dataset}"
+    return [f"{run}/{protocol}.json" for protocol in CONFIG.protocols(experiment, dataset)]

@@ -17,7 +17,7 @@ rule index_recordings:
         runtime=10,
     params:
         version=VERSIONS["index_recordings"],
-        settings=dataset_settings("shards"),
+        settings=dataset_settings("shards", "groups"),
         recordings=of_raw(labelled_state),
     message:
         "Listing the recordings of {wildcards.dataset}"
@@ -40,10 +40,12 @@ rule extract_clips:
     resources:
         mem_mb=1500,
         runtime=720,
+        gpu=lambda wildcards: int(hwaccel(wildcards) != "none"),
     params:
         version=VERSIONS["extract_clips"],
         settings=dataset_settings("shards", "video", "clip_s"),
         raw=of_raw(raw_state),
+        hwaccel=lambda wildcards, input: hwaccel(wildcards),  # no rerun trigger: the pictures are the same
     message:
         "Extracting small video of {wildcards.dataset}, shard {wildcards.shard}"
     script:
@@ -72,3 +74,55 @@ rule preprocess_imu:
         "Resampling the IMU of {wildcards.dataset}, shard {wildcards.shard}"
     script:
         "../scripts/preprocess_imu.py"
+
+
+# Are video and IMU in step? Nothing but the report depends on it, unless `sync: correct`.
+rule estimate_sync:
+    input:
+        video="results/{dataset}/video/{shard}.parquet",
+        small="results/{dataset}/video/{shard}",
+        imu="results/{dataset}/imu/{shard}.h5",
+    output:
+        sync="results/{dataset}/sync/{shard}.parquet",
+    log:
+        "results/logs/estimate_sync/{dataset}-{shard}.log",
+    benchmark:
+        "results/benchmarks/estimate_sync/{dataset}-{shard}.tsv"
+    priority: 10
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        version=VERSIONS["estimate_sync"],
+        settings=dataset_settings("shards", "video", "imu"),
+    message:
+        "Comparing video and IMU of {wildcards.dataset}, shard {wildcards.shard}"
+    script:
+        "../scripts/estimate_sync.py"
+
+
+rule merge_sync:
+    input:
+        shards=of_shards("results/{dataset}/sync/{shard}.parquet"),
+    output:
+        sync=report(
+            "results/{dataset}/sync.csv",
+            category="Quality",
+            caption="../report/sync.rst",
+            labels={"dataset": "{dataset}"},
+        ),
+    log:
+        "results/logs/merge_sync/{dataset}.log",
+    benchmark:
+        "results/benchmarks/merge_sync/{dataset}.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+        runtime=10,
+    params:
+        version=VERSIONS["estimate_sync"],
+    message:
+        "Merging the sync of {wildcards.dataset}"
+    script:
+        "../scripts/merge_sync.py"

@@ -1,11 +1,14 @@
 # Tables and figures of everything that was measured.
 
-RUNS = evaluated_runs(CONFIG)
+RUNS = evaluated_runs(CONFIG, FOLDS)
 HISTORIES = {
-    f"results/experiments/{experiment}/seed{seed}/history.json": experiment
-    for experiment in EXPERIMENTS
+    f"results/experiments/{experiment}/{fold}seed{seed}/history.json": experiment
+    for experiment, settings in EXPERIMENTS.items()
+    for fold in fold_folders(settings.dataset)
     for seed in CONFIG.seeds
 }
+SYNC = [f"results/{dataset}/sync.csv" for dataset in DATASETS if CONFIG.datasets[dataset].synced]
+RECORDINGS = {f"results/{dataset}/recordings.parquet": dataset for dataset in DATASETS}
 
 
 # Published rows that match an experiment's settings; a simulated dataset has none.
@@ -18,7 +21,26 @@ rule report:
         scores=[f"results/{run['folder']}/{name}.json" for run in RUNS for name in run["protocols"]],
         histories=list(HISTORIES),
         quality=expand("results/{dataset}/quality.csv", dataset=DATASETS),
+        recordings=list(RECORDINGS),
+        sync=SYNC,
+        costs=list(EXPORTS),
     output:
+        **(
+            {
+                "cost": report(
+                    "results/report/cost.csv",
+                    category="Cost",
+                    caption="../report/cost.rst",
+                ),
+                "cost_figure": report(
+                    "results/report/cost.png",
+                    category="Cost",
+                    caption="../report/cost.rst",
+                ),
+            }
+            if EXPORTS
+            else {}
+        ),
         **(
             {
                 "beside": report(
@@ -73,6 +95,8 @@ rule report:
         version=VERSIONS["report"],
         runs=RUNS,
         histories=HISTORIES,
+        recordings=RECORDINGS,
+        costs=EXPORTS,
         candidates=CANDIDATES,
         baselines={name: e.baseline for name, e in EXPERIMENTS.items() if e.baseline not in (None, name)},
     message:

@@ -20,4 +20,5 @@ with job_log(snakemake.log[0]):
         folder=Path(snakemake.output.student),
         history=Path(snakemake.output.history),
         threads=snakemake.threads,
+        config=snakemake.params.description,
     )

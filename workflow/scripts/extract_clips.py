@@ -15,4 +15,5 @@ with job_log(snakemake.log[0]):
         table=Path(snakemake.output.table),
         settings=settings,
         threads=snakemake.threads,
+        hwaccel=snakemake.params.hwaccel,
     )

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from comodo.clips.pairing import pair_shard
+from comodo.clips.shard import pair_shard
 from comodo.config import DatasetSettings
 from comodo.jobs.log import job_log, optional_path
 from comodo.recordings.raw_files import recordings_of
@@ -17,5 +17,6 @@ with job_log(snakemake.log[0]):
         video=optional_path(snakemake.input.video),
         imu=Path(snakemake.input.imu),
         settings=settings,
+        sync=optional_path(snakemake.input.sync),
     )
     write_table(candidates, Path(snakemake.output.clips))

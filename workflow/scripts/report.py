@@ -15,4 +15,7 @@ with job_log(snakemake.log[0]):
         candidates=snakemake.params.candidates,
         published=optional_path(snakemake.input.published),
         quality=[Path(path) for path in snakemake.input.quality],
+        recordings=snakemake.params.recordings,
+        sync=[Path(path) for path in snakemake.input.sync],
+        costs=snakemake.params.costs,
     )

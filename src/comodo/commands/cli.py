@@ -18,7 +18,11 @@ COMMANDS = {
         "the published unsupervised_rep_test.py: an SVM on its features",
     ),
     "embed": ("comodo.commands.embed", "features of new IMU recordings by a trained student"),
+    "predict": ("comodo.commands.predict", "the classes of new IMU recordings by a trained student"),
+    "fit": ("comodo.commands.fit", "a classifier for a student from a few labelled segments"),
+    "export": ("comodo.commands.export", "an ONNX graph of a student"),
     "splits": ("comodo.commands.splits", "which recordings train and which test"),
+    "segments": ("comodo.commands.segments", "labelled segments from a column of labels"),
     "plan": ("comodo.commands.plan", "the experiments of a config and what each would cost"),
 }
 """Name of a command → module with its `main(arguments) -> exit status`, and a line of help."""

@@ -11,34 +11,32 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING
 
-from comodo.commands.inputs import check_model
+from comodo.commands.imu_files import ImuFile, add_imu_flags, imu_files, input_format
+from comodo.commands.inputs import check_model, is_folder
 from comodo.commands.outputs import output_file
-from comodo.config import DatasetSettings
 from comodo.errors import CommandError, DamageError, ImuError, ModelError
-from comodo.recordings.one_file import LayoutName, file_settings, read_signal
+from comodo.recordings.one_file import read_signal
 from comodo.text import inert
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
 WRITTEN = {"feature", "file", "start_s", "end_s", "clock_s"}  # arrays of the output file
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run `comodo embed …`; returns the exit status, 1 where a file could not be used (the others are written)."""
     options = _parser().parse_args(arguments)
-    if 0 < options.clip_s * options.rate_hz < 1:
-        raise CommandError(
-            f"--clip_s {options.clip_s:g} at --rate_hz {options.rate_hz:g} is less than a sample: give more of either"
-        )
-    columns = _described(options.csv or [])
-    if columns and not any(path.suffix.lower() == ".csv" for path in options.imu):
-        raise CommandError("--csv describes csv files, and --imu names none")
-    files = {path: _settings(path, columns, options) for path in options.imu}
+    check_model("--student", options.student)
+    from comodo.models.about import ABOUT, read_about
+    from comodo.models.hub import has_file, whole_folder
+
+    described = is_folder(options.student) or has_file(options.student, ABOUT)
+    about = read_about(whole_folder(options.student)) if described else None
+    files = imu_files(options, input_format(options, about.input if about else None))
     return 1 if embed_files(options.student, files, options.out) else 0
 
 
@@ -50,9 +48,6 @@ def _parser() -> argparse.ArgumentParser:
         help="what the workflow wrote, …/student; or any checkpoint: folder or hub id",
     )
     parser.add_argument(
-        "--imu", required=True, nargs="+", type=Path, metavar="FILE", help="one or more recordings"
-    )
-    parser.add_argument(
         "--out",
         type=Path,
         default=Path("features.h5"),
@@ -60,68 +55,16 @@ def _parser() -> argparse.ArgumentParser:
         help="HDF5 file with feature (n, dim), file, start_s, end_s and clock_s (n,), the start on the file's own "
         "clock; default %(default)s",
     )
-    parser.add_argument(
-        "--csv",
-        nargs="+",
-        metavar="KEY=VALUE",
-        help="columns of csv files that are not Ego4D's, by the config's keys datasets.<name>.imu.csv, as in: "
-        "--csv time=t time_unit=ms accel=ax,ay,az accel_unit=g gyro=gx,gy,gz gyro_unit=deg/s",
-    )
-    parser.add_argument(
-        "--layout", choices=LAYOUTS, help="whose format the files have, where it is not clear"
-    )
-    parser.add_argument(
-        "--clip_s",
-        type=float,
-        default=5.0,
-        metavar="SECONDS",
-        help="length of a window, as in the training; 0: each file is one window. Default %(default)s",
-    )
-    parser.add_argument(
-        "--rate_hz", type=float, default=200.0, metavar="HZ", help="as in the training; default %(default)s"
-    )
-    parser.add_argument(
-        "--max_gap_s",
-        type=float,
-        default=0.1,
-        metavar="SECONDS",
-        help="windows that a longer hole touches are left out; default %(default)s",
-    )
+    add_imu_flags(parser)
     return parser
 
 
-def _described(pairs: Sequence[str]) -> dict[str, Any]:
-    """The keys of `imu.csv` from `KEY=VALUE` arguments; their validation is the config's."""
-    columns: dict[str, Any] = {}
-    for pair in pairs:
-        key, found, value = pair.partition("=")
-        if not found:
-            raise CommandError(f"--csv {pair}: give KEY=VALUE")
-        if key in columns:
-            raise CommandError(f"--csv {pair}: the key {key} is given twice")
-        columns[key] = value.split(",") if key in ("accel", "gyro") else value
-    return columns
-
-
-def _settings(path: Path, columns: dict[str, Any], options: argparse.Namespace) -> DatasetSettings:
-    """An IMU-only dataset of one file: how to read it, and how to cut it."""
-    described = columns if columns and path.suffix.lower() == ".csv" else None
-    return file_settings(
-        path,
-        described,
-        layout=options.layout,
-        clip_s=options.clip_s or None,
-        rate_hz=options.rate_hz,
-        max_gap_s=options.max_gap_s,
-    )
-
-
-def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Path) -> int:
+def embed_files(student: str, files: Mapping[Path, ImuFile], target: Path) -> int:
     """Write the features of the whole windows of IMU files to an HDF5 file; print which windows were left out and why.
 
     Args:
         student: folder or hub id, for `load_student`.
-        files: with the settings of an IMU-only dataset that each could belong to.
+        files: how to read and cut each.
         target: receives feature float32 (n, dim); file, start_s, end_s (n,) from the first sample on, s; clock_s (n,),
             the start on the file's own clock, s.
 
@@ -149,9 +92,9 @@ def embed_files(student: str, files: Mapping[Path, DatasetSettings], target: Pat
     features, names, times = [], [], []
     faults: list[str] = []
     left_out: list[str] = []
-    for path, settings in files.items():
+    for path, (settings, gyro) in files.items():
         try:
-            signal = read_signal(path, settings)
+            signal = read_signal(path, settings, gyro)
             windows = cut_windows(signal, settings.clip_s)
         except ImuError as error:
             faults.append(str(error) if str(path) in str(error) else f"{path}: {error}")

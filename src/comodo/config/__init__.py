@@ -8,13 +8,11 @@ from comodo.config.block import PathStr, Precision
 from comodo.config.datasets import (
     SPLITS,
     DatasetSettings,
-    ImuCsvColumns,
-    ImuSettings,
     SimulateSettings,
-    VideoSettings,
 )
 from comodo.config.evaluation import EvaluationSettings
 from comodo.config.experiments import ExperimentSettings, trained_by
+from comodo.config.folds import FoldSettings, fold_folder
 from comodo.config.loading import load, load_config
 from comodo.config.models import (
     ModelSettings,
@@ -23,6 +21,7 @@ from comodo.config.models import (
     TeacherSettings,
     model_name,
 )
+from comodo.config.raw_data import ImuCsvColumns, ImuSettings, VideoSettings
 from comodo.config.root import Config
 from comodo.errors import ConfigError
 
@@ -33,6 +32,7 @@ __all__ = [
     "DatasetSettings",
     "EvaluationSettings",
     "ExperimentSettings",
+    "FoldSettings",
     "ImuCsvColumns",
     "ImuSettings",
     "ModelSettings",
@@ -43,6 +43,7 @@ __all__ = [
     "StudentSettings",
     "TeacherSettings",
     "VideoSettings",
+    "fold_folder",
     "load",
     "load_config",
     "model_name",

@@ -34,7 +34,7 @@ RESERVED_NAMES = {
     "unsupervised_result",
 }
 # what lies in results/experiments/<experiment>/seed<seed>/, beside a folder per dataset it is evaluated on
-RESERVED_IN_RUNS = {"history.json", "state", "student"}
+RESERVED_IN_RUNS = {"cost.json", "export", "history.json", "state", "student"}
 Precision = Literal["float32", "bfloat16"]
 
 
@@ -135,7 +135,9 @@ class ByClass(Block):
     @model_serializer(mode="wrap")
     def _without_new_keys(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped: dict[str, Any] = handler(self)
-        unset = {key for key in self.new_keys if getattr(self, key) in (None, {})}
+        fields = type(self).model_fields
+        defaults = {key: fields[key].get_default(call_default_factory=True) for key in self.new_keys}  # type: ignore[call-overload]
+        unset = {key for key, default in defaults.items() if getattr(self, key) == default}
         return {key: value for key, value in dumped.items() if key not in unset}
 
 

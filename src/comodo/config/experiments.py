@@ -99,9 +99,12 @@ class ExperimentSettings(
         return self.model_dump(mode="json", include=keys)
 
 
-def trained_by(experiment: ExperimentSettings, student: StudentSettings, seed: int) -> str:
-    """Return a digest of all settings that a trained student depends on, and of its seed."""
-    return json_digest([experiment.used, student.used(), seed])
+def trained_by(
+    experiment: ExperimentSettings, student: StudentSettings, seed: int, fold: int | None = None
+) -> str:
+    """Return a digest of all settings that a trained student depends on, of its seed and of its fold, if any."""
+    folds = [] if fold is None else [fold]  # without folds as in earlier versions
+    return json_digest([experiment.used, student.used(), seed, *folds])
 
 
 SWEPT = set(ExperimentSettings.model_fields) - {"eval_datasets", "baseline", "class_path", "class_kwargs"}

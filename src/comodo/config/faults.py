@@ -30,7 +30,9 @@ def fault_lines(faults: Iterable[Any]) -> list[str]:
 
 def fault_line(fault: Any) -> str:
     """Return the line of one of pydantic's errors: the key, the fault, and the nearest known key."""
-    key = ".".join(str(part) for part in fault["loc"]).replace(".[key]", "")
+    key = re.sub(
+        r"\.\[\w+\]", "", ".".join(str(part) for part in fault["loc"])
+    )  # no [key], no tag of a union
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "extra_forbidden":
         return f"{key}: unknown key{hint(str(fault['loc'][-1]), _keys_beside(fault['loc']))}"

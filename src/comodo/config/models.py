@@ -137,6 +137,8 @@ class TeacherSettings(ModelSettings):
         if self.embeddings is not None:
             keys = {"revision", "architecture_config", "n_frames", "compile", "flip", "precision", "pooling"}
             self.refuse_beside("embeddings", keys)
+        if self.pooling is not None and self.architecture not in (None, "videomae"):
+            raise ValueError(f"`pooling`: only VideoMAE has a choice, not {self.architecture}: leave it out")
         return self
 
 
@@ -145,7 +147,7 @@ class StudentSettings(ModelSettings):
 
     architecture: (
         Literal["mantis", "mantis-v2", "moment", "chronos-bolt"]
-        | Literal["dlinear", "timesnet", "informer", "minirocket"]
+        | Literal["dlinear", "timesnet", "informer", "minirocket", "cnn"]
         | None
     ) = Field(None, description="family with fresh weights")
     reduction: Literal["concat", "mean"] = Field("concat", description="how channels become one embedding")

@@ -23,6 +23,7 @@ BEGIN: Final = "<!-- keys: written by `make docs`, from src/comodo/config/ -->"
 BLOCKS: Final[dict[str, type[Block]]] = {
     "The top level": config.Config,
     "datasets.&lt;name&gt;": config.DatasetSettings,
+    "datasets.&lt;name&gt;.splits": config.FoldSettings,
     "datasets.&lt;name&gt;.video": config.VideoSettings,
     "datasets.&lt;name&gt;.imu": config.ImuSettings,
     "datasets.&lt;name&gt;.imu.csv": config.ImuCsvColumns,
@@ -59,8 +60,8 @@ def _default(field: Any) -> str:
 
 
 def _values(schema: dict[str, Any]) -> str:
-    if "anyOf" in schema:
-        return " or ".join(text for text in map(_values, schema["anyOf"]) if text)
+    if choices := schema.get("anyOf") or schema.get("oneOf"):
+        return " or ".join(text for text in map(_values, choices) if text)
     if "enum" in schema:
         return ", ".join(f"`{value}`" for value in schema["enum"])
     if "const" in schema:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
@@ -34,6 +34,10 @@ class Config(Block):
         description="refuse, instead of warn, where parts of an artefact were made with other package versions",
     )
     evaluation: EvaluationSettings = Field(default_factory=EvaluationSettings, description="protocols")
+    export: tuple[Literal["onnx", "onnx-int8"], ...] = Field(
+        (), description="graphs to write of every trained student, with their cost on a device"
+    )
+    license: str | None = Field(None, description="licence of the trained students, for their model cards")
 
     @field_validator("seeds", mode="before")
     @classmethod
@@ -134,6 +138,23 @@ class Config(Block):
             raise ValueError("\n".join(faults))
         return self
 
+    @model_validator(mode="after")
+    def _folds_fit(self) -> Config:
+        folded = {name for name, settings in self.datasets.items() if settings.folds is not None}
+        for name, experiment in self.experiments.items():
+            if experiment.dataset in folded and {*experiment.eval_datasets} - {experiment.dataset}:
+                raise ValueError(
+                    f"experiments.{name}.eval_datasets: {experiment.dataset!r} has folds (`splits`), and its "
+                    "students are evaluated on it alone: leave it out"
+                )
+        for dataset, teacher in self.encoded():
+            if dataset in folded and self.teachers[teacher].flip:
+                raise ValueError(
+                    f"teachers.{teacher}.flip: mirrors train clips, but {dataset!r} has folds (`splits`), where every "
+                    "clip is also a test clip: leave it out"
+                )
+        return self
+
     def evaluated_on(self, experiment: str) -> tuple[str, ...]:
         """Names of the datasets an experiment is evaluated on."""
         settings = self.experiments[experiment]
@@ -159,10 +180,10 @@ class Config(Block):
         own_head = settings.of_objective.classifies and dataset == settings.dataset
         return ("svm", *["anchors"] * zero_shot, *["head"] * own_head)
 
-    def trained_by(self, experiment: str, seed: int) -> str:
-        """Return the digest that a student of an experiment carries: of its settings and its seed."""
+    def trained_by(self, experiment: str, seed: int, fold: int | None = None) -> str:
+        """Return the digest that a student of an experiment carries: of its settings, its seed and its fold."""
         settings = self.experiments[experiment]
-        return trained_by(settings, self.students[settings.student], seed)
+        return trained_by(settings, self.students[settings.student], seed, fold)
 
     def used_settings(self, experiment: str) -> dict[str, Any]:
         """The settings that an experiment's student depends on, and no others, as plain values."""

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import h5py
+import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from comodo.clips.imu_windows import ImuWindows
-from comodo.clips.tables import pairs_of
+from comodo.clips.tables import fold_of, pairs_of
 from comodo.config import ExperimentSettings, StudentSettings, trained_by
+from comodo.distill.describe import describe
 from comodo.distill.fit import fit_student
 from comodo.distill.history import history_digest
 from comodo.distill.loop import Run, train_distillation
@@ -22,6 +25,7 @@ from comodo.distill.validation import Validation
 from comodo.embeddings.store import clips_digest, open_store
 from comodo.jobs.class_paths import class_digest
 from comodo.jobs.devices import use_device
+from comodo.models.about import About
 from comodo.models.base import Student
 from comodo.models.by_class import new_class_student
 from comodo.models.distilled import save_distilled
@@ -44,6 +48,7 @@ def distill(
     folder: Path,
     history: Path,
     threads: int,
+    config: Mapping[str, Any] | None = None,
 ) -> None:
     """Train a student and write it with its heads. The objective `none` does not train.
 
@@ -59,6 +64,7 @@ def distill(
         folder: output folder, for `load_distilled` and `load_student`.
         history: output file (JSON) of the history, with one entry per epoch.
         threads: CPU threads to use.
+        config: the part of the student's description from the config (`describe_experiment`); None: no description.
 
     Raises:
         StoreError: if the store is of other clips.
@@ -90,13 +96,22 @@ def distill(
             run = Run(seed=seed, device=device, state_dir=state, made_from=made_from, on_epoch=validate)
             imu_windows = ImuWindows(lesson.train, imu)
             rows = [dict(row) for row in train_distillation(student, lesson, imu_windows, settings, run)]
+        described: About | None = None
+        projected: dict[str, Tensor] = {}
+        if config is not None:
+            outputs = np.empty((0, 0), dtype=np.float32)
+            if lesson.trained:
+                outputs = validate.outputs(student.to(device).eval(), lesson.head.to(device).eval())
+            described, projected = describe(
+                config, student, lesson, windows, outputs, file, anchors, rows, seed
+            )
     about = {
         "objective": settings.objective_name,
-        "trained_by": trained_by(settings, student_settings, seed),
+        "trained_by": trained_by(settings, student_settings, seed, fold_of(windows)),
         "history": history_digest(rows),
         "packages": ", ".join(f"{name} {number}" for name, number in package_versions().items()),
     }
-    save_distilled(folder, student, lesson.heads, lesson.classes, **about)
+    save_distilled(folder, student, lesson.heads, lesson.classes, projected, described, **about)
     write_json(rows, history)
     shutil.rmtree(state, ignore_errors=True)
 

@@ -34,12 +34,17 @@ class Validation:
         """Return the top-1 accuracy by the name of the ranking; empty if there are no val windows."""
         if not self.windows:
             return {}
-        output = (
-            torch.cat([head(batch) for batch in embed_batches(student, self.windows, self.device)])
-            .cpu()
-            .numpy()
-        )
+        output = self.outputs(student, head)
         return {
             name: top_k(ranking.score(output), ranking.classes, self.labels)["top1"]
             for name, ranking in self.rankings.items()
         }
+
+    @torch.inference_mode()
+    def outputs(self, student: Student, head: nn.Module) -> NDArray[np.float32]:
+        """Return the output (N, d) of a head for the val windows; empty (0, 0) without rankings or windows."""
+        if not self.windows:
+            return np.empty((0, 0), dtype=np.float32)
+        batches = [head(batch) for batch in embed_batches(student, self.windows, self.device)]
+        outputs: NDArray[np.float32] = torch.cat(batches).cpu().numpy()
+        return outputs

@@ -43,7 +43,9 @@ IDENTITY_COLUMNS = ["clip", "label", "split", "start_s", "end_s", "first_frame",
 
 def clips_digest(pairs: pd.DataFrame) -> str:
     """Return a digest of the columns of pairs that determine the embeddings."""
-    text = pairs[IDENTITY_COLUMNS].to_csv(index=False, float_format="%.6f")
+    # a store is shared by all folds, and made with the splits that the recordings are listed under
+    listed = pairs.assign(split=pairs["listed_split"]) if "listed_split" in pairs else pairs
+    text = listed[IDENTITY_COLUMNS].to_csv(index=False, float_format="%.6f")
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from comodo.embeddings.anchors import ANCHOR_RULES
 from comodo.embeddings.ranking import top_k
 from comodo.errors import DamageError
-from comodo.evaluate.metrics import hits_by_recording
+from comodo.evaluate.metrics import class_scores, hits_by_recording
 from comodo.storage.files import json_digest, write_json
 from comodo.storage.regular import read_bytes
 
@@ -42,10 +42,13 @@ class Result(_Row):
         hits: number of correct top-1 windows per test recording, in sorted order; a mean over draws.
         n_train: total number of labelled windows.
         best_C: C of an SVM with all labels.
-        draws: accuracies of each draw of labels.
+        draws: scores of each draw of labels, from `top1` to `kappa`.
         classes: classes, in the order of `class_accuracy` and `confusion`.
         class_accuracy: accuracy of each class.
         confusion: confusion matrix (rows: truth).
+        macro_f1: mean F1 over the classes with test windows; None in files of earlier versions.
+        balanced_accuracy: mean recall over the classes with test windows; None in files of earlier versions.
+        kappa: Cohen's kappa; None if undefined (one class only), and in files of earlier versions.
     """
 
     labels_per_class: int | Literal["all"]
@@ -60,6 +63,9 @@ class Result(_Row):
     classes: list[str] | None = None
     class_accuracy: list[float] | None = None
     confusion: list[list[int]] | None = None
+    macro_f1: float | None = None
+    balanced_accuracy: float | None = None
+    kappa: float | None = None
 
 
 class Scores(_Row):
@@ -112,6 +118,7 @@ def result_of(
     """Return the result of scores (N, C), C in the order of `classes`, for labels (N,) of recordings (N,)."""
     hits = hits_by_recording(scores, classes, labels, recordings)
     figures: dict[str, Any] = {**top_k(scores, classes, labels), "hits": hits, **more}
+    figures |= class_scores(labels, classes[scores.argmax(axis=1)])
     return Result(labels_per_class=labels_per_class, scoring=scoring, **figures)
 
 

@@ -20,7 +20,7 @@ from comodo.config import EvaluationSettings
 from comodo.embeddings.ranking import TOP_K, unit
 from comodo.errors import DataError
 from comodo.evaluate.identity import features_id
-from comodo.evaluate.metrics import per_class
+from comodo.evaluate.metrics import CLASS_SCORES, per_class
 from comodo.evaluate.results import Result, Scores, result_of, scores_on
 from comodo.storage.artefacts import open_hdf5
 
@@ -206,9 +206,15 @@ def evaluate_svm(
 
 
 def _mean_of_draws(drawn: Sequence[Result], n_train: int) -> Result:
-    """Return the mean of the results of several draws of labels."""
-    each = [{f"top{k}": getattr(result, f"top{k}") for k in TOP_K} for result in drawn]
-    mean = {key: float(np.mean([figures[key] for figures in each])) for key in each[0]}
+    """Return the mean of the results of several draws of labels; a score undefined in one of them has no mean."""
+    names = [*(f"top{k}" for k in TOP_K), *CLASS_SCORES]
+    each = [{key: result[key] for key in names if result[key] is not None} for result in drawn]
+    mean = {
+        key: float(np.mean([figures[key] for figures in each]))
+        if all(key in figures for figures in each)
+        else None
+        for key in names
+    }
     hits = np.mean([result.hits for result in drawn], axis=0).tolist()
     return drawn[0].model_copy(update={**mean, "hits": hits, "n_train": n_train, "draws": each})
 

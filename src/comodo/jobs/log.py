@@ -99,5 +99,8 @@ def job_log(path: str) -> Iterator[logging.Logger]:
         finally:
             ended.set()
             sys.stderr = terminal
+            root = logging.getLogger()
+            for handler in list(root.handlers):  # its file is closed now
+                root.removeHandler(handler)
             os.dup2(answers, 0)
             os.close(answers)

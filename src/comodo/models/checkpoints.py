@@ -18,6 +18,7 @@ from torch.nn.modules.module import (
 )
 
 from comodo.errors import ModelError
+from comodo.storage.artefacts import SUMS
 from comodo.storage.files import strict_json
 from comodo.storage.regular import read_bytes
 from comodo.text import first_line
@@ -43,7 +44,8 @@ SHARE: Final = 4
 """Maximum ratio of a model's weights to those in its checkpoint, for models of which only a part is used."""
 
 
-POINTER: Final = b"version https://git-lfs.github.com/spec/"
+POINTERS: Final = (b"version https://git-lfs.github.com/spec/", b"version https://hawser.github.com/spec/")
+"""How a pointer of git-lfs begins, today and before 2015."""
 SHORTEST: Final = 1024
 """Bytes; a git-lfs pointer is shorter."""
 
@@ -53,11 +55,11 @@ def check_fetched(folder: Path, whose: str) -> None:
     if not folder.is_dir():
         return
     for file in sorted(folder.iterdir()):
-        if file.suffix not in {".json", ".safetensors", ".bin"} or not file.is_file():
+        if not file.is_file() or (file.suffix not in {".json", ".safetensors", ".bin"} and file.name != SUMS):
             continue
         if file.suffix == ".bin" and (folder / "model.safetensors").is_file():
             continue  # never read
-        if file.stat().st_size < SHORTEST and read_bytes(file).startswith(POINTER):
+        if file.stat().st_size < SHORTEST and read_bytes(file).startswith(POINTERS):
             text = f"{file.name} is a git-lfs pointer, not the file itself: run `git lfs pull` in {folder}"
             raise ModelError(f"{whose}: {text}")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -13,7 +13,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from comodo.errors import ModelError
+from comodo.models.about import About, read_about, write_about
 from comodo.models.base import Student
+from comodo.models.card import CARD, model_card
 from comodo.models.checkpoints import check_finite, check_kinds, read_json, stored_weights
 from comodo.models.heads import ProjectionHead
 from comodo.models.students import OWN_FILE, load_student, save_student
@@ -23,19 +25,33 @@ from comodo.storage.files import atomic
 HEADS: Final = {"student": "student_projection", "teacher": "teacher_projection", "classifier": "classifier"}
 """Heads by role, with the names of their weights files: two projections to a common width, and a classifier."""
 CLASSES: Final = "classes.json"
+ANCHORS: Final = "anchors.safetensors"
 
 
 @dataclass
 class Distilled:
-    """A student, the heads it was trained with (see `HEADS`), and the classes of its classifier."""
+    """A student, the heads it was trained with (see `HEADS`), and the classes of its classifier.
+
+    Attributes:
+        anchors: projected anchors (C, d) by rule; empty in folders without anchors.
+        about: its description; None in folders of earlier versions.
+    """
 
     student: Student
     heads: dict[str, nn.Module]
     classes: list[str]
+    anchors: dict[str, Tensor] = field(default_factory=dict)
+    about: About | None = None
 
 
 def save_distilled(
-    folder: Path, student: Student, heads: Mapping[str, nn.Module], classes: Sequence[str], **about: str
+    folder: Path,
+    student: Student,
+    heads: Mapping[str, nn.Module],
+    classes: Sequence[str],
+    anchors: Mapping[str, Tensor] | None = None,
+    described: About | None = None,
+    **about: str,
 ) -> None:
     """Write a student and the heads it was trained with to one folder. A head without weights has no file.
 
@@ -44,6 +60,8 @@ def save_distilled(
         student: the trained student.
         heads: heads by role (`HEADS`).
         classes: classes of the classifier; empty without a classifier.
+        anchors: projected anchors (C, d) by rule, their rows in the order of `described.anchor_classes`.
+        described: description of the student, for about.json and the model card; None: neither is written.
         about: entries of comodo.json: `objective`, its name in the config, and `trained_by`, a digest of the settings.
     """
     with atomic(folder) as partial:
@@ -54,6 +72,11 @@ def save_distilled(
                 save_file(weights, partial / f"{HEADS[name]}.safetensors")
         if classes:
             (partial / CLASSES).write_text(json.dumps(list(classes)) + "\n")
+        if anchors:
+            save_file({rule: rows.contiguous() for rule, rows in anchors.items()}, partial / ANCHORS)
+        if described is not None:
+            write_about(described, partial)
+            (partial / CARD).write_text(model_card(described, student, list(classes)))
         write_sums(partial)
 
 
@@ -90,7 +113,26 @@ def _load(folder: Path, device: str) -> Distilled:
         raise ModelError(
             f"{folder / CLASSES} has {len(classes)} classes, but the classifier has {widths['classifier'][1]}"
         )
-    return Distilled(student.to(device).eval(), heads, classes)
+    about = read_about(folder)
+    anchors = _load_anchors(folder, about, widths.get("student", (0, 0))[1])
+    return Distilled(student.to(device).eval(), heads, classes, anchors, about)
+
+
+def _load_anchors(folder: Path, about: About | None, width: int) -> dict[str, Tensor]:
+    """Return the projected anchors (C, d) by rule; raise `ModelError` if classes or widths do not fit."""
+    path = folder / ANCHORS
+    if about is None or not path.is_file():
+        return {}
+    stored = stored_weights(path, str(folder))
+    for rule, (_, shape) in stored.items():
+        if shape != (len(about.anchor_classes), width or shape[-1]):
+            raise ModelError(
+                f"{path}: the anchors {rule} have the shape {shape}, but there are {len(about.anchor_classes)} classes "
+                f"and {width} dimensions"
+            )
+    anchors: dict[str, Tensor] = load_file(path)
+    check_finite(anchors.items(), str(path))
+    return anchors
 
 
 def _load_classes(path: Path) -> list[str]:

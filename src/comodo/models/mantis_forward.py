@@ -35,7 +35,7 @@ def patch_tokens(unit: Any, series: Tensor) -> Tensor:
 
 def class_token(unit: Any, tokens: Tensor) -> Tensor:
     """Return the class token (N, hidden_dim) of the transformer of Mantis 1 for tokens (N, patches, hidden_dim)."""
-    tokens = torch.cat([unit.cls_token.expand(len(tokens), 1, -1), tokens], dim=1)
+    tokens = torch.cat([unit.cls_token.expand(tokens.shape[0], 1, -1), tokens], dim=1)
     tokens = unit.pos_encoder.dropout(tokens + unit.pos_encoder.pe[: tokens.shape[1], 0])
     layers = unit.transformer.layers
     for number, (attention, feed_forward) in enumerate(layers, start=1):

@@ -16,6 +16,7 @@ import torch
 from comodo.errors import ClassPathError, ModelError
 from comodo.models.base import REDUCTIONS, Student, StudentOptions, fetch, noise_window, quiet
 from comodo.models.baselines.students import (
+    CnnStudent,
     DLinearStudent,
     InformerStudent,
     MiniRocketStudent,
@@ -33,6 +34,7 @@ from comodo.models.checkpoints import (
     stored_weights,
 )
 from comodo.models.chronos import ChronosBoltStudent
+from comodo.models.hub import has_file, whole_folder
 from comodo.models.mantis import MantisStudent, MantisV2Student
 from comodo.models.moment import MomentStudent
 from comodo.models.seeds import named_seed, seeded
@@ -59,6 +61,7 @@ FAMILIES: dict[str, type[Student]] = {
         TimesNetStudent,
         InformerStudent,
         MiniRocketStudent,
+        CnnStudent,
     )
 }
 """Student families by their name in the config."""
@@ -89,7 +92,10 @@ def load_student(
         DamageError: if the files of the folder do not match its `SHA256SUMS`.
     """
     options = StudentOptions(reduction, channels, gradient_checkpointing)
-    return read_whole(Path(id_or_folder), lambda: _load(str(id_or_folder), revision, options))
+    name = str(id_or_folder)
+    if has_file(name, OWN_FILE, revision):  # a saved student on the hub
+        name = str(whole_folder(name, revision))
+    return read_whole(Path(name), lambda: _load(name, revision, options))
 
 
 def _load(name: str, revision: str | None, options: StudentOptions) -> Student:
@@ -106,6 +112,11 @@ def _load(name: str, revision: str | None, options: StudentOptions) -> Student:
     file = fetch(name, "config.json", revision)
     config = read_json(file, dict)
     family = _family_of(config)
+    if family is None and "auto_map" in config:
+        raise ModelError(
+            f"{whose} needs Python code of its own checkpoint, which is never run: wrap the model in a class of your "
+            "own (config key `class`)"
+        )
     if family is None:
         raise ModelError(f"{whose}: config.json is of no known family; expected one of {', '.join(FAMILIES)}")
     if family != ClassStudent.family:  # its arguments may have any value

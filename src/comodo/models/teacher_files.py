@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import math
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,8 @@ from comodo.models.checkpoints import read_json
 from comodo.storage.artefacts import file_digest
 from comodo.storage.regular import read_text
 from comodo.text import first_line
+
+log = logging.getLogger(__name__)
 
 MADE_FILE = "made_by.txt"  # written by the workflow for a teacher that it made; not part of `folder_digest`
 LARGEST_SIDE = 4096  # pixels
@@ -43,8 +46,15 @@ def read_preprocessor(name: str, revision: str | None) -> dict[str, Any]:
             asked = processor.get(key)
             if asked is not None and not (_is_number(asked) and math.isclose(asked, usual, rel_tol=1e-6)):
                 raise ModelError(f"teacher {name!r}: {file}: {key}: {asked} is not supported, only {usual}")
-        if processor.get("image_mean") and processor.get("image_std"):
+        if processor.get("image_mean") is not None and processor.get("image_std") is not None:
             _check_colours(processor, f"teacher {name!r}: {file}")
+            if "auto_map" in processor:
+                log.warning(
+                    "teacher %r: %s names code of its own checkpoint, which is never run: only its size, image_mean "
+                    "and image_std are used",
+                    name,
+                    file,
+                )
             return processor  # type: ignore[no-any-return]
         reasons.insert(0, f"{file} lacks them")
     raise ModelError(
@@ -89,8 +99,8 @@ def _check_colours(processor: dict[str, Any], whose: str) -> None:
     """Raise `ModelError` unless means and deviations are three numbers each and the deviations positive."""
     for key in ("image_mean", "image_std"):
         values = processor[key]
-        many = values if isinstance(values, list) else [values]
-        if len(many) not in (1, 3) or not all(_is_number(value) for value in many):
+        many = values if isinstance(values, list) else [values] * 3
+        if len(many) != 3 or not all(_is_number(value) for value in many):
             raise ModelError(
                 f"{whose}: {key}: {str(values)[:80]} is neither a number nor a list of three numbers"
             )
@@ -99,9 +109,8 @@ def _check_colours(processor: dict[str, Any], whose: str) -> None:
 
 
 def colours(values: float | list[float]) -> list[float]:
-    """Return a mean or deviation for each of the three colours; `transformers` also allows one for all."""
-    many = values if isinstance(values, list) else [values]
-    return list(many) * (3 // len(many))
+    """Return a mean or deviation for each of the three colours; a single number is for all."""
+    return list(values) if isinstance(values, list) else [values] * 3
 
 
 def _is_number(value: object) -> bool:

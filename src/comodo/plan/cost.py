@@ -13,6 +13,8 @@ import pandas as pd
 from comodo.config import SPLITS, Config, DatasetSettings, ExperimentSettings, StudentSettings
 from comodo.errors import ConfigError
 from comodo.plan.rates import CHANNELS, Rates, measure, rate_name
+from comodo.recordings.folds import assign_folds
+from comodo.recordings.index import read_groups
 from comodo.storage.artefacts import read_table
 
 # Recordings in train, val and test, classes, and an estimate of their clips until clips.parquet exists.
@@ -33,12 +35,13 @@ def dataset_sizes(config: Config, results: Path) -> dict[str, tuple[pd.DataFrame
     """Recordings of every dataset in use with the numbers of their windows, and whether these are estimates.
 
     Returns:
-        By dataset, one row per recording with columns split, label, windows (of whole IMU) and pairs (with video):
+        By dataset, one row per recording with columns split, label, windows (of whole IMU), pairs (with video) and, of
+        a dataset with folds, fold (in which it is test):
         counted in `<results>/<dataset>/clips.parquet` where that is; else estimated from the published sizes, or from a
         simulated dataset's settings.
 
     Raises:
-        ValueError: when a dataset is none of these.
+        ValueError: when a dataset is none of these, or its number of folds is unknown.
     """
     used = [d for name, e in config.experiments.items() for d in (e.dataset, *config.evaluated_on(name))]
     return {
@@ -53,11 +56,17 @@ def _size(name: str, settings: DatasetSettings, table: Path) -> tuple[pd.DataFra
         grouped = clips.groupby(["recording", "split", "label"], as_index=False)["paired"].agg(
             ["size", "sum"]
         )
-        return grouped.rename(columns={"size": "windows", "sum": "pairs"}), False
+        counted = grouped.rename(columns={"size": "windows", "sum": "pairs"})
+        if settings.folds is not None:
+            folds = assign_folds(read_groups(table.with_name("recordings.parquet")), settings.folds.folds)
+            counted = counted.assign(fold=counted["recording"].map(folds))
+        return counted, False
+    folds_set = None if settings.folds is None else settings.folds.folds
     if settings.simulate is not None:
         world = settings.simulate
         subjects = (world.train_subjects, world.val_subjects, world.test_subjects)
         recordings, classes = [world.activities * count for count in subjects], world.activities
+        folds_set = folds_set or sum(subjects)
         each = 1.0 if settings.clip_s is None else float(world.duration_s // settings.clip_s)
     elif settings.layout in PUBLISHED_SIZES:
         counts, classes, clips_in_all = PUBLISHED_SIZES[settings.layout]
@@ -73,7 +82,25 @@ def _size(name: str, settings: DatasetSettings, table: Path) -> tuple[pd.DataFra
         "windows": each,
         "pairs": pairs,
     }
-    return pd.DataFrame(rows), True
+    if settings.folds is None:
+        return pd.DataFrame(rows), True
+    if folds_set is None:
+        raise ConfigError(
+            f"datasets.{name}: its number of folds is unknown until {table} exists: run the target `prepared` first"
+        )
+    return pd.DataFrame(rows).assign(fold=np.arange(sum(recordings)) // classes % folds_set), True
+
+
+def fold_sizes(size: pd.DataFrame) -> list[pd.DataFrame]:
+    """Return the recordings with their splits of each fold; the table itself for a fixed split."""
+    if "fold" not in size:
+        return [size]
+    number = int(size["fold"].max()) + 1
+    found = []
+    for fold in range(number):
+        split = size["fold"].map({fold: "test", (fold + 1) % number: "val"}).fillna("train")
+        found.append(size.assign(split=split))
+    return found
 
 
 def train_windows(size: pd.DataFrame, experiment: ExperimentSettings) -> int:
@@ -98,7 +125,7 @@ def epochs_of(windows: int, experiment: ExperimentSettings) -> list[tuple[int, i
 
 
 def plan(config: Config, sizes: Sizes, rates: Rates) -> pd.DataFrame:
-    """List what there is to do: a row per dataset × teacher to encode, then a row per experiment, all seeds together.
+    """List what there is to do: a row per dataset × teacher to encode, then a row per experiment, all seeds and folds.
 
     Args:
         config: the config.
@@ -106,9 +133,9 @@ def plan(config: Config, sizes: Sizes, rates: Rates) -> pd.DataFrame:
         rates: of the device to run on.
 
     Returns:
-        Columns: job; clips (to encode); train (windows to train on); epochs; steps; windows (to embed for evaluation);
-        device_h (NaN where no rate is known); gb (embeddings or features on disk, 10⁹ bytes); estimated (whether
-        the counts are). A cell is missing where it has no meaning.
+        Columns: job; clips (to encode); train (windows to train on, mean over folds); epochs; steps; windows (to embed
+        for evaluation); device_h (NaN where no rate is known); gb (embeddings or features on disk, 10⁹ bytes);
+        estimated (whether the counts are). A cell is missing where it has no meaning.
     """
     rows: list[dict[str, Any]] = []
     for dataset, teacher in config.encoded():
@@ -127,17 +154,20 @@ def _experiment(config: Config, name: str, sizes: Sizes, rates: Rates) -> dict[s
     experiment, seeds = config.experiments[name], len(config.seeds)
     student = config.students[experiment.student]
     own, estimated = sizes[experiment.dataset]
-    windows = train_windows(own, experiment)
-    epochs = epochs_of(windows, experiment)
+    folds = [(part, train_windows(part, experiment)) for part in fold_sizes(own)]
+    windows = round(sum(count for _, count in folds) / len(folds))
+    epochs_each = len(epochs_of(windows, experiment))
+    epochs = [epoch for _, count in folds for epoch in epochs_of(count, experiment)]
     learning = rates.per_item(_work("train", config, student, experiment.dataset), experiment.batch_size)
-    validation = own.loc[
-        own["split"] == "val", experiment.of_objective.train_on
-    ].sum()  # once after each epoch
-    to_embed = {experiment.dataset: validation * len(epochs)}
+    # val once after each epoch
+    validation = sum(
+        part.loc[part["split"] == "val", experiment.of_objective.train_on].sum() for part, _ in folds
+    )
+    to_embed = {experiment.dataset: validation * epochs_each}
     evaluated = 0.0
     for dataset in config.evaluated_on(name):
         size, unsure = sizes[dataset]
-        count = size.loc[size["split"] != "val", "windows"].sum()
+        count = sum(part.loc[part["split"] != "val", "windows"].sum() for part in fold_sizes(size))
         evaluated, estimated = evaluated + count, estimated or unsure
         to_embed[dataset] = to_embed.get(dataset, 0.0) + count
     seconds = sum(
@@ -153,7 +183,7 @@ def _experiment(config: Config, name: str, sizes: Sizes, rates: Rates) -> dict[s
     if epochs:
         row |= {
             "train": windows,
-            "epochs": len(epochs),
+            "epochs": epochs_each,
             "steps": seeds * sum(steps for _, steps in epochs),
         }
     return row | {

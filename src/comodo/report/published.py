@@ -98,7 +98,8 @@ def candidates(config: Config) -> list[dict[str, Any]]:
 
 def _dataset(config: Config, name: str) -> str | None:
     settings = config.datasets[name]
-    return None if settings.simulate is not None else DATASETS.get(settings.layout or "")
+    divided_anew = settings.simulate is not None or settings.folds is not None
+    return None if divided_anew else DATASETS.get(settings.layout or "")
 
 
 def match(published: pd.DataFrame, candidates: Sequence[Mapping[str, Any]]) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import pandas as pd
 
@@ -11,7 +11,7 @@ from comodo.report.tables import mean_over_seeds
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """Top-1 at a glance: one row per encoder, one column per protocol; n is the number of test windows."""
-    short = mean_over_seeds(table[table["scoring"] != "medoid"])
+    short = mean_over_seeds(_shown(table))
     names = short[["teacher", "student", "experiment"]].astype(str).itertuples(index=False, name=None)
     encoder = [
         f"teacher {teacher}" if student == "-" else f"{student} ({experiment})"
@@ -25,12 +25,40 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     return wide
 
 
-def gains(table: pd.DataFrame) -> pd.DataFrame:
-    """Differences at a glance: one row per experiment, one column per protocol, in points with the interval."""
-    short = table[table["scoring"] != "medoid"]
-    figures = 100 * short[["difference", "low", "high"]].to_numpy(float)
-    shown = [f"{gain:+.1f} [{low:+.1f}, {high:+.1f}]" for gain, low, high in figures]
+MANY: Final = 20  # comparisons: one 95 % interval in 20 excludes the true value
+
+
+def gains_text(gained: pd.DataFrame) -> str:
+    """Return the section of the summary on the gains over the baseline: a table per kind of interval."""
+    text = "\nGain over the baseline, points [95 % interval, paired bootstrap over recordings and seeds]:\n\n"
+    text += f"{gains(gained).to_markdown(index=False)}\n"
+    if gained["groups"].notna().any():
+        text += "\nThe same with intervals from a bootstrap over groups (subjects, sessions) and seeds:\n\n"
+        text += f"{gains(gained, 'group_low', 'group_high').to_markdown(index=False)}\n"
+    if (count := len(_shown(gained))) > MANY:
+        text += (
+            f"\n{count} comparisons are shown, and their intervals are not corrected for that. If no experiment "
+            f"differed from its baseline, about {count / MANY:.0f} of them would still exclude 0 by chance.\n"
+        )
+    return text
+
+
+def gains(table: pd.DataFrame, low: str = "low", high: str = "high") -> pd.DataFrame:
+    """Differences at a glance: one row per experiment, one column per protocol, in points with the interval.
+
+    Args:
+        table: of `comodo.report.tables.differences`.
+        low: column of the lower end of the interval. Rows without it are left out.
+        high: column of the upper end.
+    """
+    short = _shown(table).dropna(subset=[low])
+    figures = 100 * short[["difference", low, high]].to_numpy(float)
+    shown = [f"{gain:+.1f} [{left:+.1f}, {right:+.1f}]" for gain, left, right in figures]
     return _wide(short.assign(encoder=short["experiment"] + " − " + short["baseline"], shown=shown), "shown")
+
+
+def _shown(table: pd.DataFrame) -> pd.DataFrame:
+    return table[table["scoring"] != "medoid"]
 
 
 def _column(protocol: str, labels: Any, scoring: str) -> str:

@@ -8,27 +8,29 @@ from typing import Any, Final
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
+from comodo.evaluate.bootstrap import paired_difference, sum_by_group
 from comodo.evaluate.identity import check_features
+from comodo.evaluate.metrics import CLASS_SCORES
 from comodo.evaluate.results import Scores, read_scores
-from comodo.report.bootstrap import paired_difference
 from comodo.report.runs import EvaluatedRun
 
 COLUMNS: Final = [
     *("dataset", "eval_dataset", "teacher", "student", "objective", "queue_size", "seed", "protocol"),
-    *("labels_per_class", "scoring", "top1", "top3", "top5", "n_test", "experiment"),
+    *("labels_per_class", "scoring", "top1", "top3", "top5", "n_test", "experiment", *CLASS_SCORES, "fold"),
 ]
-SCORES: Final = ["top1", "top3", "top5"]
+SCORES: Final = ["top1", "top3", "top5", *CLASS_SCORES]
 DIFFERENCES: Final = [
     *("eval_dataset", "experiment", "baseline", "protocol", "labels_per_class", "scoring"),
-    *("seeds", "difference", "low", "high"),
+    *("seeds", "difference", "low", "high", "groups", "group_low", "group_high"),
 ]
 # Score files and their names in the tables.
 PROTOCOLS: Final = {"anchors": "anchor", "head": "head", "svm": "svm"}
 
 
 def collect(results: Path, runs: Sequence[EvaluatedRun]) -> pd.DataFrame:
-    """Return one row per run, protocol, number of labels and scoring.
+    """Return one row per run (of a seed and, with folds, a fold), protocol, number of labels and scoring.
 
     Args:
         results: the folder that the runs' folders are relative to.
@@ -39,14 +41,17 @@ def collect(results: Path, runs: Sequence[EvaluatedRun]) -> pd.DataFrame:
     """
     rows = []
     for run in runs:
-        about = {key: run[key] for key in ("dataset", "eval_dataset", "teacher", "queue_size", "seed")}
+        about = {
+            key: run[key] for key in ("dataset", "eval_dataset", "teacher", "queue_size", "seed", "fold")
+        }
         about |= {key: run[key] or "-" for key in ("student", "objective", "experiment")}
         for name in run["protocols"]:
             scores = read_run(results, run, name)
             more = {"protocol": PROTOCOLS[name], "n_test": scores.n_test}
             rows += [{**about, **more, **result.model_dump()} for result in scores.results]
     table = pd.DataFrame(rows).reindex(columns=COLUMNS)
-    return table.astype({"seed": "Int64", "queue_size": "Int64"})
+    whole = dict.fromkeys(("seed", "queue_size", "fold"), "Int64")
+    return table.astype(whole | dict.fromkeys(CLASS_SCORES, "float64"))
 
 
 def read_run(results: Path, run: EvaluatedRun, protocol: str) -> Scores:
@@ -61,28 +66,38 @@ def read_run(results: Path, run: EvaluatedRun, protocol: str) -> Scores:
     return scores
 
 
-def differences(results: Path, runs: Sequence[EvaluatedRun], baselines: Mapping[str, str]) -> pd.DataFrame:
+def differences(
+    results: Path,
+    runs: Sequence[EvaluatedRun],
+    baselines: Mapping[str, str],
+    groups: Mapping[str, Mapping[str, str]] | None = None,
+) -> pd.DataFrame:
     """Return what each experiment gains in top-1 over its baseline, wherever both were measured alike.
+
+    The test recordings of all folds of a dataset are pooled.
 
     Args:
         results: the folder that the runs' folders are relative to.
         runs: of `evaluated_runs`.
         baselines: an experiment's baseline, by the experiment's name.
+        groups: group of each recording, by dataset and recording; "" or missing if unknown.
 
     Returns:
-        A table with the columns `DIFFERENCES`; difference, low and high (95 %) are fractions.
+        A table with the columns `DIFFERENCES`; difference and the ends of the 95 % intervals are fractions. low and
+        high are from a bootstrap over recordings. group_low and group_high are from a bootstrap over groups, where a
+        recording without a group is one of its own; missing if test has fewer than two known groups.
     """
-    hits: dict[tuple[str, ...], dict[int, Any]] = {}
-    windows: dict[tuple[str, str], list[int]] = {}
-    for run in runs:
+    hits: dict[tuple[str, ...], dict[int, list[float]]] = {}
+    tested: dict[tuple[str, str], dict[int | None, Scores]] = {}
+    for run in runs:  # folds in order
         if run["experiment"] is None or run["seed"] is None:
             continue
         for name in run["protocols"]:
             scores = read_run(results, run, name)
-            windows[run["eval_dataset"], name] = scores.windows
+            tested.setdefault((run["eval_dataset"], name), {})[run["fold"]] = scores
             for row in scores.results:
                 key = (run["eval_dataset"], run["experiment"], name, str(row.labels_per_class), row.scoring)
-                hits.setdefault(key, {})[run["seed"]] = row.hits
+                hits.setdefault(key, {}).setdefault(run["seed"], []).extend(row.hits)
     rows = []
     for (dataset, experiment, name, labels, scoring), ours in hits.items():
         baseline = baselines.get(experiment)
@@ -90,25 +105,75 @@ def differences(results: Path, runs: Sequence[EvaluatedRun], baselines: Mapping[
         seeds = sorted(ours.keys() & (theirs or {}).keys(), key=str)  # the order that the bootstrap draws in
         if theirs is None or not seeds:
             continue
-        gain = paired_difference(
+        folds = tested[dataset, name].values()  # each recording is test in one of them
+        recordings = [recording for scores in folds for recording in scores.recordings]
+        counts = (
             np.array([ours[seed] for seed in seeds]),
             np.array([theirs[seed] for seed in seeds]),
-            np.array(windows[dataset, name]),
+            np.array([number for scores in folds for number in scores.windows]),
         )
         about = (dataset, experiment, baseline, PROTOCOLS[name], labels, scoring)
-        rows.append((*about, len(seeds), *gain))
-    return pd.DataFrame(rows, columns=DIFFERENCES)
+        interval = paired_difference(*counts)
+        by_group = _by_group(*counts, recordings, (groups or {}).get(dataset, {}))
+        rows.append((*about, len(seeds), *interval, *by_group))
+    return pd.DataFrame(rows, columns=DIFFERENCES).astype(
+        {"groups": "Int64", "group_low": "float64", "group_high": "float64"}
+    )
+
+
+def _by_group(
+    ours: NDArray[Any],
+    baseline: NDArray[Any],
+    windows: NDArray[Any],
+    recordings: Sequence[str],
+    known: Mapping[str, str],
+) -> tuple[int | None, float | None, float | None]:
+    """Return the number of groups and the interval over them; None where fewer than two are known.
+
+    Args:
+        ours: (S, R), as for `paired_difference`.
+        baseline: (S, R).
+        windows: (R,).
+        recordings: R ids.
+        known: group by recording.
+    """
+    groups = [known.get(recording, "") for recording in recordings]
+    if len({*groups} - {""}) < 2:
+        return None, None, None
+    # a name that no group has makes a recording without a group one of its own
+    names = [group or f"\0{number}" for number, group in enumerate(groups)]
+    counts = [sum_by_group(each, names) for each in (ours, baseline, windows)]
+    interval = paired_difference(counts[0], counts[1], counts[2])
+    return len({*names}), interval.low, interval.high
 
 
 def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:
-    """The table with mean ± standard deviation over seeds, as text, in per cent."""
-    keys = [column for column in COLUMNS if column not in {"seed", *SCORES}]
+    """Return mean ± standard deviation over seeds, as text: kappa as it is, other scores in per cent.
+
+    With folds: over folds, where the score of a fold is the mean over seeds, and n_test is the sum over folds.
+    """
+    keys = [column for column in COLUMNS if column not in {"seed", "fold", *SCORES}]
     # labels_per_class holds both numbers and "all", which pandas cannot order: keep the table's own order
-    grouped = table.groupby(keys, sort=False, dropna=False)
-    out = grouped["top1"].count().rename("seeds").reset_index()
+    one_seed = [*(key for key in keys if key != "n_test"), "seed"]
+    n_test = table.groupby(one_seed, dropna=False)["n_test"].transform("sum")
+    folded = table["fold"].notna()
+    table = table.assign(n_test=table["n_test"].where(~folded, n_test))
+    repeats = table.assign(repeat=table["fold"].where(folded, table["seed"]))
+    averaged = repeats.groupby([*keys, "repeat"], sort=False, dropna=False)[SCORES].mean()
+    grouped = averaged.groupby(keys, sort=False, dropna=False)
+    runs = table.groupby(keys, sort=False, dropna=False)
+    out = runs["seed"].nunique().clip(lower=1).rename("seeds").reset_index()
+    if folded.any():
+        out["folds"] = runs["fold"].nunique().clip(lower=1).to_numpy()
     for score in SCORES:
-        mean, std = 100 * grouped[score].mean().to_numpy(), 100 * grouped[score].std().to_numpy()
-        out[score] = [
-            f"{m:.1f}" if pd.isna(s) else f"{m:.1f} ± {s:.1f}" for m, s in zip(mean, std, strict=True)
-        ]
+        scale, digits = (1, 2) if score == "kappa" else (100, 1)
+        mean, std = (scale * values.to_numpy() for values in (grouped[score].mean(), grouped[score].std()))
+        out[score] = [_text(m, s, digits) for m, s in zip(mean, std, strict=True)]
     return out
+
+
+def _text(mean: float, std: float, digits: int) -> str:
+    """Return mean ± standard deviation; without the latter for one seed, empty where nothing was measured."""
+    if pd.isna(mean):
+        return ""
+    return f"{mean:.{digits}f}" + ("" if pd.isna(std) else f" ± {std:.{digits}f}")

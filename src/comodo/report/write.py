@@ -8,10 +8,13 @@ from typing import Any
 
 from comodo.clips.quality import read_quality, summarise_notes
 from comodo.evaluate.results import read_scores
+from comodo.recordings.index import read_groups
+from comodo.recordings.sync_table import read_sync, summarise_sync
+from comodo.report.cost import collect_cost, cost_text, plot_cost
 from comodo.report.figures import plot_label_efficiency, plot_training
 from comodo.report.published import write_published
 from comodo.report.runs import EvaluatedRun
-from comodo.report.summary import gains, summary
+from comodo.report.summary import gains_text, summary
 from comodo.report.tables import collect, differences, mean_over_seeds
 from comodo.storage.files import atomic
 
@@ -25,11 +28,14 @@ def write_report(
     candidates: Sequence[Mapping[str, Any]] = (),
     published: Path | None = None,
     quality: Sequence[Path] = (),
+    recordings: Mapping[str, str] | None = None,
+    sync: Sequence[Path] = (),
+    costs: Mapping[str, str] | None = None,
 ) -> None:
     """Write the tables and figures of everything that was measured.
 
     accuracy.csv, accuracy.md, differences.csv, summary.md, training.png, label-efficiency.png; beside published figures
-    also published.csv and published.md.
+    also published.csv and published.md; where students are exported also cost.csv and cost.png.
 
     Args:
         results: the folder that the runs' folders are relative to.
@@ -40,11 +46,21 @@ def write_report(
         candidates: of `comodo.report.published.candidates`.
         published: the published table; read where there are candidates.
         quality: quality reports; the summary counts their notes by kind.
+        recordings: the dataset of each index of recordings, by its path, for intervals over groups.
+        costs: the experiment of each cost.json, by its path.
+        sync: of `comodo.recordings.sync_table`; the summary counts the recordings that are out of step.
     """
     table = collect(results, runs)
-    gained = differences(results, runs, baselines)
+    groups = {dataset: read_groups(Path(path)) for path, dataset in (recordings or {}).items()}
+    gained = differences(results, runs, baselines, groups)
     if candidates and published is not None:
         write_published(table, candidates, published, folder)
+    cost = collect_cost(costs, table) if costs else None
+    if cost is not None:
+        with atomic(folder / "cost.csv") as partial:
+            cost.to_csv(partial, index=False)
+        with atomic(folder / "cost.png") as partial:
+            plot_cost(cost, partial)
     with atomic(folder / "differences.csv") as partial:
         gained.to_csv(partial, index=False)
     with atomic(folder / "accuracy.csv") as partial:
@@ -59,14 +75,21 @@ def write_report(
         text = f"{note}. n: test windows. Chance: {_chances(results, runs)}.\n"
         if short.groupby("on")["n"].nunique().max() > 1:
             text += "\nEncoders with another n on the same dataset were scored on other windows.\n"
+        if table["fold"].notna().any():
+            text += "\nWith folds: mean ± standard deviation over folds; the score of a fold is the mean over seeds.\n"
+        text += "\nMacro-F1, balanced accuracy and Cohen's κ of all rows: accuracy.md.\n"
         text += f"\n{short.to_markdown(index=False)}\n"
         if len(gained):
-            text += "\nGain over the baseline, points [95 % interval, paired bootstrap over recordings and seeds]:\n\n"
-            text += f"{gains(gained).to_markdown(index=False)}\n"
+            text += gains_text(gained)
+        if cost is not None:
+            text += cost_text(cost)
         for path in quality:
             if notes := summarise_notes(read_quality(path)):
                 text += f"\nNotes on the recordings of {path.parent.name}, see {path.name}:\n\n"
                 text += "".join(f"- {line}\n" for line in notes.splitlines())
+        for path in sync:
+            text += f"\nSync of video and IMU of {path.parent.name}, see {path.name}:\n\n"
+            text += "".join(f"- {line}\n" for line in summarise_sync(read_sync(path)).splitlines())
         partial.write_text(text)
     with atomic(folder / "training.png") as partial:
         plot_training(histories, partial)

@@ -12,6 +12,7 @@ NUMBERS = (
     "chronos-forecasting",
     "decord",
     "eva-decord",
+    "torchcodec",
     "numpy",
 )
 """Packages whose versions can change the numbers of embeddings and students."""

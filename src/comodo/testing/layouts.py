@@ -40,7 +40,7 @@ def check_layout(settings: DatasetSettings | Mapping[str, Any], *, per_split: in
     layout = open_layout("checked", own)
     with opened_files() as opened:
         recordings = layout.recordings()
-    media = {_absolute(path) for recording in recordings for path in (recording.video, recording.imu) if path}
+    media = {_absolute(path) for recording in recordings for path in recording.files}
     read = sorted(opened & media)
     require(not read, f"recordings() opens {read[:1]}: it must list recordings without opening their media")
     require(
@@ -66,8 +66,7 @@ def check_layout(settings: DatasetSettings | Mapping[str, Any], *, per_split: in
 def _check_recording(layout: Layout, recording: Recording, root: Path) -> None:
     with opened_files() as opened:
         components = attempt(lambda: layout.read_imu(recording), f"read_imu of {recording.id!r}")
-    files = (recording.video, recording.imu, *layout.clock_files(recording))
-    named = {_absolute(path) for path in files if path is not None}
+    named = {_absolute(path) for path in (*recording.files, *layout.clock_files(recording))}
     unnamed = sorted(path for path in opened - named if path.is_relative_to(_absolute(root)))
     require(
         not unnamed, f"read_imu opens {unnamed[:1]}, which is neither in the recording nor in clock_files"

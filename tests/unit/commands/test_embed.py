@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import h5py
@@ -44,6 +45,37 @@ def test_windows_and_features_are_those_of_the_signal(student: str) -> None:
         assert (out["start_s"][:].tolist(), out["end_s"][:].tolist()) == ([0, 5], [5, 10])
         want = expected(student, signal[:, :1000], signal[:, 1000:2000])
         np.testing.assert_allclose(out["feature"], want, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (lambda table: table[:, 1:4].__itruediv__(9.81), "imu_accel_unit"),
+        (lambda table: table[:, 4:].__imul__(180 / np.pi * 20), "imu_gyro_unit"),
+        (lambda table: table[1200:, 0].__isub__(6.0), "imu_restart"),
+    ],
+)
+def test_notes_are_printed(
+    student: str, capsys: pytest.CaptureFixture[str], fault: Callable[[np.ndarray], object], kind: str
+) -> None:
+    table = np.column_stack([TIME, motion(TIME).T])
+    fault(table)
+    header = "t,ax,ay,az,gx,gy,gz"
+    np.savetxt("a.csv", table, delimiter=",", header=header, comments="", fmt="%.10g")
+    columns = ["time=t", "accel=ax,ay,az", "gyro=gx,gy,gz"]
+    assert embed(student, "--imu", "a.csv", "--csv", *columns) == 0
+    assert f"a.csv: note: {kind}: " in capsys.readouterr().err
+
+
+def test_the_clock_of_the_file_is_kept(student: str) -> None:
+    table = np.column_stack([1000 * (TIME + 1_700_000_000), motion(TIME).T])
+    header = "t,ax,ay,az,gx,gy,gz"
+    np.savetxt("a.csv", table, delimiter=",", header=header, comments="", fmt="%.16g")
+    columns = ["time=t", "time_unit=ms", "accel=ax,ay,az", "gyro=gx,gy,gz"]
+    assert embed(student, "--imu", "a.csv", "--csv", *columns) == 0
+    with h5py.File("out.h5") as out:
+        assert out["start_s"][:].tolist() == [0, 5]
+        np.testing.assert_allclose(out["clock_s"], [1_700_000_000, 1_700_000_005], atol=1e-3)
 
 
 def test_described_columns_and_ego4d_ones(student: str) -> None:

@@ -112,6 +112,14 @@ FAULTS = {
         change("datasets", report={"layout": "ego4d", "root": "x"}),
         r"'report' is a folder of results",
     ),
+    "one column for two channels": (
+        change("datasets", "a", "imu", csv={"time": "t", "accel": ["x", "x", "t"], "gyro": ["x", "y", "z"]}),
+        r"^datasets\.a\.imu\.csv: column t, x is named more than once$",
+    ),
+    "unknown architecture": (
+        change("students", n={"architecture": "mantus"}),
+        r"^students\.n\.architecture: 'mantus' is none of mantis, .*minirocket, cnn; did you mean 'mantis'\?$",
+    ),
     "two sources": (
         change("students", "s", checkpoint="x"),
         r"^students\.s: give exactly one of `checkpoint`",

@@ -12,7 +12,7 @@ from comodo.config import ConfigError, load
 from tests.support.project import ROOT
 
 BLOCKS = ["datasets", "teachers", "students", "experiments"]
-RUN = "results/experiments/{experiment}/seed{seed}/"
+RUN = "results/experiments/{experiment}/{fold}seed{seed}/"
 
 
 def written() -> set[str]:
@@ -42,7 +42,7 @@ def config(block: str, name: str) -> dict[str, Any]:
 
 def test_the_folders_are_found() -> None:
     assert folders("results/") >= {"logs", "benchmarks", "report", "commands", "unsupervised_result"}
-    assert folders(RUN) == {"student", "history.json", "state"}
+    assert folders(RUN) == {"student", "history.json", "state", "export", "cost.json"}
 
 
 @pytest.mark.parametrize("name", sorted(folders("results/")))

@@ -12,12 +12,13 @@ import pandas as pd
 import pytest
 import torch
 
-from comodo.config import ExperimentSettings, StudentSettings
+from comodo.config import ExperimentSettings, StudentSettings, trained_by
 from comodo.distill import experiment
 from comodo.embeddings import store
 from comodo.embeddings.anchors import select_anchors
 from comodo.embeddings.store import open_store, write_store
 from comodo.errors import StoreError
+from comodo.models.distilled import saved_about
 from comodo.objectives.targets import TeacherTargets
 from tests.support.tables import window_table, write_windows
 
@@ -27,6 +28,7 @@ CLIPS = window_table(
     label=[f"class {n % 2}" for n in range(N)],
     split=[("train", "val", "test")[n * 3 // N] for n in range(N)],
 )
+SIZES = {"queue_size": 2, "batch_size": 4, "projection_hidden": 8, "projection_dim": 4}
 EMBEDDINGS = np.random.default_rng(0).standard_normal((N, 8)).astype(np.float32)
 
 
@@ -37,9 +39,8 @@ def write_inputs(folder: Path, clips: pd.DataFrame = CLIPS, teacher: str = "t") 
 
 
 def distil(folder: Path, clips: pd.DataFrame = CLIPS) -> None:
-    sizes = {"queue_size": 2, "batch_size": 4, "projection_hidden": 8, "projection_dim": 4}
     experiment.distill(
-        settings=ExperimentSettings(dataset="d", teacher="t", student="s", **sizes),
+        settings=ExperimentSettings(dataset="d", teacher="t", student="s", **SIZES),
         student_settings=StudentSettings(architecture="dlinear"),
         seed=0,
         windows=clips,
@@ -57,6 +58,18 @@ def test_a_store_of_other_clips_is_refused(tmp_path: Path) -> None:
     write_inputs(tmp_path)
     with pytest.raises(StoreError, match=r"store\.h5 was made from another clip table"):
         distil(tmp_path, CLIPS.assign(start_s=0.1))
+
+
+def test_a_student_of_a_fold_has_its_splits_and_carries_its_number(tmp_path: Path) -> None:
+    """The store and its anchors are of the listed splits, under which train and test are swapped."""
+    write_inputs(tmp_path)
+    swapped = CLIPS["split"].map({"train": "test", "val": "val", "test": "train"})
+    distil(tmp_path, CLIPS.assign(split=swapped, listed_split=CLIPS["split"], fold=3))
+    settings = ExperimentSettings(dataset="d", teacher="t", student="s", **SIZES)
+    student = StudentSettings(architecture="dlinear")
+    assert saved_about(tmp_path / "student", "trained_by") == trained_by(settings, student, 0, fold=3)
+    with pytest.raises(StoreError):
+        distil(tmp_path, CLIPS.assign(split=swapped))
 
 
 def test_targets_keep_nothing_of_the_store_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -20,6 +20,8 @@ from comodo.objectives import OBJECTIVES
 from tests.support.students import FRESH
 from tests.support.tables import window_table, write_windows
 
+pytestmark = pytest.mark.slow
+
 N = 24
 CLIPS = window_table(
     {f"r{n}": 1 for n in range(N)},

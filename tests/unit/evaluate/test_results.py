@@ -10,6 +10,7 @@ import pytest
 
 from comodo.errors import DamageError
 from comodo.evaluate.results import read_scores, result_of, scores_on, write_scores
+from comodo.storage.files import json_digest
 
 RECORDINGS = np.array(["b", "a", "b"], dtype=object)
 LABELS = np.array(["x", "y", "y"], dtype=object)
@@ -19,6 +20,8 @@ def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
     ranked = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])
     row = result_of(ranked, np.array(["x", "y"]), LABELS, RECORDINGS, labels_per_class="all", scoring="head")
     assert (row.top1, row.top3, row.hits) == (2 / 3, 1.0, [1, 1])
+    # y: one of two found, never wrong; x: found, once wrong
+    assert (row.macro_f1, row.balanced_accuracy, row.kappa) == pytest.approx((2 / 3, 3 / 4, 0.4))
     scores = scores_on(RECORDINGS, LABELS, [row])
     assert (scores.n_test, scores.n_classes, scores.recordings, scores.windows) == (3, 2, ["a", "b"], [1, 2])
     write_scores(scores, tmp_path / "head.json")
@@ -32,7 +35,20 @@ def test_scores_are_read_as_they_were_written(tmp_path: Path) -> None:
         "top3",
         "top5",
         "hits",
+        "macro_f1",
+        "balanced_accuracy",
+        "kappa",
     }  # no empty columns
+
+
+def test_files_without_the_scores_over_classes_are_read(tmp_path: Path) -> None:
+    """As versions before 0.2.0 wrote them, with their checksum."""
+    row = {"labels_per_class": 0, "scoring": "mean", "top1": 0.5, "top3": 1.0, "top5": 1.0, "hits": [1, 0]}
+    content = {"n_test": 2, "n_classes": 2, "recordings": ["a", "b"], "windows": [1, 1], "results": [row]}
+    signed = content | {"checksum": json_digest(content)}
+    (tmp_path / "anchors.json").write_text(json.dumps(signed))
+    found = read_scores(tmp_path / "anchors.json", "anchors").results[0]
+    assert (found.top1, found.macro_f1, found.balanced_accuracy, found.kappa) == (0.5, None, None, None)
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"n_test": 3}', '{"results": [{"top9": 1}]}'])

@@ -95,6 +95,8 @@ def test_protocol_rows() -> None:
     assert rows[0].n_train == 4
     assert len(rows[0].draws) == 3
     assert rows[0].top1 == pytest.approx(np.mean([draw["top1"] for draw in rows[0].draws]))
+    assert rows[0].kappa == pytest.approx(np.mean([draw["kappa"] for draw in rows[0].draws]))
+    assert rows[2].balanced_accuracy == pytest.approx(np.mean(rows[2].class_accuracy))
     assert np.sum(rows[2].confusion) == 40
     assert rows[2].top1 == pytest.approx(np.trace(rows[2].confusion) / 40)
     for row in rows:

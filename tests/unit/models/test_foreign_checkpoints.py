@@ -19,14 +19,15 @@ from tests.support import checkpoints
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a21\nsize 377\n"
 
 
-@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "config.json"])
-def test_a_git_lfs_pointer(golden: Path, tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("pointer", [POINTER, POINTER.replace("git-lfs", "hawser")])
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin", "config.json", "SHA256SUMS"])
+def test_a_git_lfs_pointer(golden: Path, tmp_path: Path, name: str, pointer: str) -> None:
     for load, source in ((load_teacher, "videomae-tiny"), (load_student, "paris-noah-Mantis-tiny")):
         folder = tmp_path / source
         shutil.copytree(golden / "ckpt" / source, folder)
         if name.endswith(".bin"):
             (folder / "model.safetensors").unlink(missing_ok=True)
-        (folder / name).write_text(POINTER)
+        (folder / name).write_text(pointer)
         with pytest.raises(
             ModelError, match=rf"{name} is a git-lfs pointer.*run `git lfs pull` in .*{source}"
         ):
@@ -48,6 +49,24 @@ def test_a_checkpoint_that_needs_its_own_code(tmp_path: Path) -> None:
     ) as caught:
         load_teacher(tmp_path)
     assert "\n" not in str(caught.value)
+    with pytest.raises(
+        ModelError, match="needs Python code of its own checkpoint, which is never run"
+    ) as caught:
+        load_student(tmp_path)
+    assert "\n" not in str(caught.value)
+
+
+def test_code_that_preprocesses_is_noted(
+    golden: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = checkpoints.copy_of(golden, "videomae-tiny", tmp_path / "teacher")
+    load_teacher(folder)
+    assert "never run" not in caplog.text
+    file = folder / "preprocessor_config.json"
+    theirs = {"auto_map": {"AutoImageProcessor": "processing.Theirs"}}
+    file.write_text(json.dumps(json.loads(file.read_text()) | theirs))
+    assert load_teacher(folder).dim == 32
+    assert "preprocessor_config.json names code of its own checkpoint, which is never run" in caplog.text
 
 
 def test_code_beside_a_known_model_is_not_needed(golden: Path, tmp_path: Path) -> None:
@@ -57,7 +76,7 @@ def test_code_beside_a_known_model_is_not_needed(golden: Path, tmp_path: Path) -
     assert load_teacher(folder).dim == 32
 
 
-@pytest.mark.parametrize("mean", [0.5, [0.5], [0.5, 0.5, 0.5]])
+@pytest.mark.parametrize("mean", [0.5, [0.5, 0.5, 0.5]])
 def test_one_mean_for_all_colours(golden: Path, tmp_path: Path, mean: float | list[float]) -> None:
     folder = checkpoints.copy_of(golden, "videomae-tiny", tmp_path / "teacher")
     file = folder / "preprocessor_config.json"
@@ -70,7 +89,17 @@ def test_one_mean_for_all_colours(golden: Path, tmp_path: Path, mean: float | li
     torch.testing.assert_close(teacher.normalise(frames).movedim(2, -1), expected)
 
 
-@pytest.mark.parametrize("std", [0, [0.5, 0.5], "0.5", [], [0.5, None, 0.5]])
+def test_a_mean_of_zero(golden: Path, tmp_path: Path) -> None:
+    """The preprocessing of a model that takes values from 0 to 1."""
+    folder = checkpoints.copy_of(golden, "videomae-tiny", tmp_path / "teacher")
+    file = folder / "preprocessor_config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"image_mean": 0, "image_std": 1}))
+    frames = checkpoints.some_frames(1, 16)
+    normalised = load_teacher(folder).normalise(frames).movedim(2, -1)
+    torch.testing.assert_close(normalised, torch.from_numpy(frames) / 255)
+
+
+@pytest.mark.parametrize("std", [0, [0.5], [0.5, 0.5], "0.5", [], [0.5, None, 0.5]])
 def test_other_deviations_are_refused(golden: Path, tmp_path: Path, std: object) -> None:
     folder = checkpoints.copy_of(golden, "videomae-tiny", tmp_path / "teacher")
     file = folder / "preprocessor_config.json"
@@ -111,6 +140,12 @@ def test_the_pooling_of_a_pretrained_videomae(
 def test_pooling_is_of_videomae(golden: Path) -> None:
     with pytest.raises(ModelError, match="pooling: only VideoMAE has a choice, not 'timesformer'"):
         load_teacher(golden / "ckpt/timesformer-tiny", pooling="mean")
+
+
+def test_pooling_of_fresh_weights_is_of_videomae() -> None:
+    assert TeacherSettings(architecture="videomae", pooling="mean").pooling == "mean"
+    with pytest.raises(ValueError, match="`pooling`: only VideoMAE has a choice, not timesformer"):
+        TeacherSettings(architecture="timesformer", pooling="mean")
 
 
 def test_a_pooling_that_is_not_given_changes_no_params() -> None:

@@ -22,6 +22,7 @@ def test_embedder_and_encoder_learn(family: str) -> None:
         "chronos-bolt": ("model.input_patch_embedding.", "model.encoder.b"),
         "dlinear": ("model.seasonal.", "model.trend."),
         "timesnet": ("model.embedding.", "model.blocks.0.", "model.blocks.1."),
+        "cnn": ("model.patches.", "model.blocks.0."),
         "informer": ("model.embedding.", "model.layers.0.query", "model.distillations.", "model.layers.1."),
     }
     for part in parts[family]:

@@ -136,7 +136,7 @@ def test_a_lesson_with_an_mlp(inputs: Inputs) -> None:
         (
             "tests.support.classes:NoObjective",
             {},
-            "an objective must be a torch.nn.Module \(a loss\) or a class with",
+            r"an objective must be a torch.nn.Module \(a loss\) or a class with",
         ),
         ("tests.support.classes:Loss", {"scale": 2}, r"Loss\(scale=2\) failed: TypeError"),
         ("tests.support.classes:Lessons", {"depth": 2}, r"Lessons\(depth=2\) failed: TypeError"),

@@ -54,3 +54,27 @@ def test_a_seed_or_dataset_listed_twice_is_one_run() -> None:
     assert [run["folder"] for run in evaluated_runs(twice)] == [
         run["folder"] for run in evaluated_runs(CONFIG)
     ]
+
+
+def test_runs_of_folds() -> None:
+    """`home` has two folds; a student of `away`, which has a fixed split, is the same for both."""
+    raw = CONFIG.model_dump(by_alias=True, exclude_none=True)
+    raw["datasets"]["home"]["splits"] = "loso"
+    raw["experiments"] = {
+        "own": {"dataset": "home", "student": "s", "teacher": "t", "queue_size": 3},
+        "other": {"dataset": "away", "student": "s", "objective": "supervised", "eval_datasets": ["home"]},
+    }
+    config = load(raw)
+    runs = {run["folder"]: run for run in evaluated_runs(config, {"home": 2})}
+    assert list(runs) == [
+        *(f"home/fold{fold}/teachers/t" for fold in (0, 1)),
+        *(
+            f"experiments/{name}/fold{fold}/seed{seed}/home"
+            for name in ("own", "other")
+            for fold in (0, 1)
+            for seed in (1, 2)
+        ),
+    ]
+    assert [run["fold"] for run in runs.values()] == [0, 1, *[0, 0, 1, 1] * 2]
+    assert runs["experiments/own/fold1/seed2/home"]["trained_by"] == config.trained_by("own", 2, 1)
+    assert runs["experiments/other/fold1/seed2/home"]["trained_by"] == config.trained_by("other", 2)

@@ -9,9 +9,10 @@ import pytest
 
 from comodo.config import load
 from comodo.report.runs import evaluated_runs
-from comodo.report.summary import gains, summary
-from comodo.report.tables import COLUMNS, collect, differences, mean_over_seeds
+from comodo.report.summary import gains, gains_text, summary
+from comodo.report.tables import COLUMNS, DIFFERENCES, collect, differences, mean_over_seeds
 from comodo.report.write import write_report
+from comodo.storage.artefacts import write_table
 
 CONFIG = load(
     {
@@ -38,6 +39,8 @@ def results(tmp_path: Path) -> Path:
             return {"labels_per_class": labels, "scoring": scoring, **scores}
 
         anchors = [row(0, rule, 0.1 * number) for rule in ("first", "medoid", "mean")]
+        for each in anchors:  # the other rows are as earlier versions wrote them
+            each |= {"macro_f1": 0.1 * number, "balanced_accuracy": 0.2, "kappa": -0.05 * number}
         svm = [row(1, "decision", 0.5), row("all", "decision", 0.6 + 0.05 * number), row("all", "platt", 0.4)]
         about = {"n_test": 30, "n_classes": 4, "recordings": ["a", "b"], "windows": [10, 20]}
         (folder / "anchors.json").write_text(json.dumps({**about, "results": anchors}))
@@ -73,6 +76,11 @@ def test_mean_and_deviation_over_seeds(results: Path) -> None:
     assert row["seeds"].tolist() == [2]
     teacher = short[(short["student"] == "-") & (short["scoring"] == "platt")]
     assert teacher["top1"].tolist() == ["40.0"]
+    assert teacher["macro_f1"].tolist() == teacher["kappa"].tolist() == [""]
+    zero_shot = short[(short["experiment"] == "ours") & (short["scoring"] == "mean")]
+    assert zero_shot[["macro_f1", "balanced_accuracy", "kappa"]].to_numpy().tolist() == [
+        ["35.0 ± 7.1", "20.0 ± 0.0", "-0.18 ± 0.04"]
+    ]
 
 
 def test_summary_is_one_row_per_encoder(results: Path) -> None:
@@ -90,9 +98,48 @@ def test_difference_to_the_baseline(results: Path) -> None:
     assert row["difference"] == pytest.approx(0.1)  # 75 and 80 against 65 and 70
     assert row["low"] == pytest.approx(0.1)
     assert row["seeds"] == 2
+    assert table[["groups", "group_low", "group_high"]].isna().all().all()
     shown = gains(table)
     assert shown["encoder"].tolist() == ["ours − frozen"]
     assert shown["SVM, all labels"].tolist() == ["+10.0 [+10.0, +10.0]"]
+
+
+def test_intervals_over_groups(tmp_path: Path) -> None:
+    """Gains of 3, −1, 1 and 1 of 10 windows: −0.05 … 0.25 by recording, 0.1 in both subjects."""
+    runs = [run for run in RUNS if run["experiment"] and run["seed"] == 1]
+    for run, hits in zip(runs, ([5, 5, 5, 5], [8, 4, 6, 6]), strict=True):
+        for name, scoring in (("svm", "decision"), ("anchors", "mean")):
+            row = {"labels_per_class": 0, "scoring": scoring, "top1": sum(hits) / 40, "top3": 1, "top5": 1}
+            about = {"n_test": 40, "n_classes": 4, "recordings": [*"abcd"], "windows": [10] * 4}
+            path = tmp_path / run["folder"] / f"{name}.json"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(json.dumps({**about, "results": [{**row, "hits": hits}]}))
+
+    def interval(groups: dict[str, str]) -> list[Any]:
+        table = differences(tmp_path, runs, BASELINES, {"home": groups})
+        assert table.columns.tolist() == DIFFERENCES
+        found = table.loc[0, ["difference", "low", "high"]].tolist()
+        assert found == pytest.approx([0.1, -0.05, 0.25])
+        return table[["groups", "group_low", "group_high"]].iloc[0].tolist()
+
+    two = {"a": "p", "b": "p", "c": "q", "d": "q"}
+    assert interval(two) == [2, pytest.approx(0.1), pytest.approx(0.1)]
+    assert interval({**two, "c": "p", "d": "", "other": "q"})[0] is pd.NA  # one group in test
+    assert interval({"a": "p", "c": "q"})[0] == 4  # b and d are groups of their own
+    assert interval(dict(zip("abcd", "pqrs", strict=True))) == pytest.approx([4, -0.05, 0.25])
+    text = gains_text(differences(tmp_path, runs, BASELINES, {"home": two}))
+    assert text.count("+10.0 [-5.0, +25.0]") == text.count("+10.0 [+10.0, +10.0]") == 2  # protocols
+    assert "comparisons" not in text
+
+
+def test_many_comparisons_are_noted(results: Path) -> None:
+    table = differences(results, RUNS, BASELINES)
+    shown = table[table["scoring"] != "medoid"]
+    assert "comparisons" not in gains_text(table)
+    many = pd.concat([shown.assign(experiment=f"ours{number}") for number in range(5)])
+    assert "25 comparisons are shown" in gains_text(many)
+    assert "about 1 of them" in gains_text(many)
+    assert "comparisons are shown" not in gains_text(many[:20])
 
 
 def test_report_is_written(results: Path) -> None:
@@ -106,7 +153,12 @@ def test_report_is_written(results: Path) -> None:
     quality.write_text(
         "recording,window,detail\na,-1,imu_wrap: x; imu_stuck: y\nb,-1,imu_wrap: z\nb,0,imu_stuck: no\n"
     )
-    write_report(results, RUNS, histories, results / "report", BASELINES, quality=[quality])
+    index = pd.DataFrame({"recording": ["a", "b"], "group": ["p", "q"]})
+    write_table(index, results / "home/recordings.parquet")
+    recordings = {str(results / "home/recordings.parquet"): "home"}
+    write_report(
+        results, RUNS, histories, results / "report", BASELINES, quality=[quality], recordings=recordings
+    )
     names = {path.name for path in (results / "report").iterdir()}
     figures = {"training.png", "label-efficiency.png"}
     assert names == {"accuracy.csv", "accuracy.md", "differences.csv", "summary.md"} | figures
@@ -115,3 +167,5 @@ def test_report_is_written(results: Path) -> None:
     assert "- 2 recordings with imu_wrap: a counter" in summary
     assert "- 1 recording with imu_stuck: " in summary
     assert "ours − frozen" in summary
+    assert "intervals from a bootstrap over groups" in summary
+    assert set(pd.read_csv(results / "report/differences.csv")["groups"]) == {2}

@@ -13,6 +13,8 @@ from comodo.testing import check_objective, check_student, check_teacher
 from tests.support import classes
 from tests.support import odd_classes as odd
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_good_student() -> None:
     check_student(classes.Good)
@@ -156,7 +158,7 @@ def test_good_objectives(kind: type) -> None:
         (classes.ForgetfulLoss, "a resumed run gives a different result: keep the state in buffers"),
         (
             classes.NoObjective,
-            "an objective must be a torch.nn.Module \(a loss\) or a class with a method `lesson`",
+            r"an objective must be a torch.nn.Module \(a loss\) or a class with a method `lesson`",
         ),
     ],
 )

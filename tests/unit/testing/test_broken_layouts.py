@@ -37,7 +37,7 @@ class Lab:
 
     def read_imu(self, recording: Recording) -> Any:
         if self.how == "bug":
-            return [recording.gyro]  # type: ignore[attr-defined]
+            return [recording.magnetometer]  # type: ignore[attr-defined]
         if self.how == "other file":
             (self.root / "clock.txt").read_text()
         if self.how == "invents":
@@ -87,7 +87,7 @@ def test_a_good_layout(tmp_path: Path) -> None:
         ("iterator", r"recordings\(\) of .*:Lab returns no list of comodo's Recording"),
         ("other file", r"read_imu opens .*clock.txt.*, which is neither in the recording nor in clock_files"),
         ("text", r"clock_files of .*:Lab returns str, not a list of paths"),
-        ("bug", r"read_imu of 'train0': AttributeError: .*gyro.* \(.*test_broken_layouts.py, line"),
+        ("bug", r"read_imu of 'train0': AttributeError: .*magnetometer.* \(.*test_broken_layouts.py, line"),
         ("float32", r"train0: accel is float32 and its times are float32; both should be float64"),
         ("not finite", r"train0: gyro has no finite sample"),
         ("turned", r"accel is \(50, 3\), with accel_t \(50,\): it should be \(3, 50\)"),

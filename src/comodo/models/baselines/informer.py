@@ -67,6 +67,7 @@ class EncoderLayer(nn.Module):
     def __init__(self, d_model: int, n_heads: int, d_ff: int, factor: int, dropout: float) -> None:
         super().__init__()
         self.heads, self.factor = n_heads, factor
+        self._kept: dict[int, Tensor] = {}
         self.query_key_value = nn.Linear(d_model, 3 * d_model)
         self.output = nn.Linear(d_model, d_model)
         self.feed_forward = nn.Sequential(
@@ -92,13 +93,19 @@ class EncoderLayer(nn.Module):
             self.query_key_value(tokens).unflatten(2, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         )
         # Random in training, like dropout. Fixed in evaluation, so that embeddings are deterministic.
-        generator = None if self.training else torch.Generator().manual_seed(0)
-        sample = torch.randperm(length, generator=generator)[:count].to(tokens.device)
+        sample = torch.randperm(length) if self.training else self._fixed(length)
+        sample = sample[:count].to(tokens.device)
         attended = prob_sparse_attention(
             query, key, value, sample, count, self.dropout.p if self.training else 0.0
         )
         mixed: Tensor = self.output(attended.transpose(1, 2).flatten(2))
         return mixed
+
+    def _fixed(self, length: int) -> Tensor:
+        """Return the permutation of evaluation; kept, because a graph cannot hold a random generator."""
+        if length not in self._kept:
+            self._kept[length] = torch.randperm(length, generator=torch.Generator().manual_seed(0))
+        return self._kept[length]
 
 
 class Distillation(nn.Module):

@@ -23,6 +23,7 @@ from comodo.models.base import (
     refuse_padding,
     stretch,
 )
+from comodo.models.baselines.cnn import SmallCnn
 from comodo.models.baselines.dlinear import DLinear
 from comodo.models.baselines.informer import Informer
 from comodo.models.baselines.minirocket import MiniRocket
@@ -111,6 +112,12 @@ class InformerStudent(BaselineStudent):
     """Informer's encoder; see `comodo.models.baselines.informer`."""
 
     family, network = "informer", Informer
+
+
+class CnnStudent(BaselineStudent):
+    """A small network for devices; see `comodo.models.baselines.cnn`."""
+
+    family, network = "cnn", SmallCnn
 
 
 class MiniRocketStudent(BaselineStudent):

@@ -1,7 +1,8 @@
-"""How sure a difference is: a paired bootstrap over test recordings and seeds."""
+"""Confidence interval of a difference: a paired bootstrap over test recordings, or groups of them, and seeds."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -26,7 +27,8 @@ def paired_difference(
 
     Recordings are drawn with replacement, whole, since the windows of one recording resemble each other; so are
     seeds, and each draw is seen by both encoders. Several recordings of one person are drawn as if they were
-    independent, so with few people the interval is too narrow.
+    independent, so with few people the interval is too narrow. To draw people instead, sum all arguments by person
+    first (`sum_by_group`).
 
     Args:
         ours: (S, R) windows rightly named: by each training seed, in each recording.
@@ -43,3 +45,15 @@ def paired_difference(
     drawn = ((recordings @ gain.T) * seeds).sum(axis=1) / (recordings @ windows)
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Difference(float(gain.mean(axis=0).sum() / windows.sum()), float(low), float(high))
+
+
+def sum_by_group(counts: NDArray[Any], groups: Sequence[str]) -> NDArray[np.float64]:
+    """Return counts per group (…, G), groups in sorted order, from counts per recording (…, R).
+
+    Args:
+        counts: windows, or correct windows, of each recording.
+        groups: group of each recording, R entries.
+    """
+    names, place = np.unique(np.asarray(groups).astype(str), return_inverse=True)
+    total: NDArray[np.float64] = np.asarray(counts, dtype=np.float64) @ np.eye(len(names))[place]
+    return total

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from comodo.report.bootstrap import paired_difference
+from comodo.evaluate.bootstrap import paired_difference, sum_by_group
 
 
 def hits(probability: float, windows: np.ndarray, seeds: int, seed: int) -> np.ndarray:
@@ -60,3 +60,19 @@ def test_seeds_that_disagree_widen_the_interval() -> None:
     base = np.zeros_like(alike)
     narrow, wide = (paired_difference(ours, base, windows) for ours in (alike, apart))
     assert wide.high - wide.low > 1.5 * (narrow.high - narrow.low)
+
+
+def test_counts_are_summed_by_group() -> None:
+    assert sum_by_group(np.array([[1, 2, 4], [8, 16, 32]]), ["b", "a", "b"]).tolist() == [[2, 5], [16, 40]]
+    assert sum_by_group(np.array([3, 4]), ["x", "x"]).tolist() == [7]
+
+
+def test_groups_that_are_alike_within_widen_the_interval() -> None:
+    """Ten people of four recordings each: what one person's recordings have in common, a draw of recordings misses."""
+    windows, people = np.full(40, 6), [f"p{number // 4}" for number in range(40)]
+    ours = np.repeat(hits(0.6, np.full(10, 6), 1, 1), 4, axis=1)
+    theirs = np.zeros((1, 40))
+    narrow = paired_difference(ours, theirs, windows)
+    wide = paired_difference(*(sum_by_group(each, people) for each in (ours, theirs, windows)))
+    assert wide.difference == pytest.approx(narrow.difference)
+    assert wide.high - wide.low == pytest.approx(2 * (narrow.high - narrow.low), rel=0.2)
