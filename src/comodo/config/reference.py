@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
 from typing import Any, Final
@@ -42,7 +43,7 @@ def keys_as_markdown() -> str:
     for title, block in BLOCKS.items():
         properties = block.model_json_schema()["properties"]
         parts.append(
-            f"### {title}\n\n{block.__doc__}\n\n| key | default | values | meaning |\n|---|---|---|---|"
+            f"### {title}\n\n{inspect.cleandoc(block.__doc__ or "")}\n\n| key | default | values | meaning |\n|---|---|---|---|"
         )
         for key, field in block.written_keys().items():
             values = _values(properties[key]).replace("|", "\\|")
