@@ -42,9 +42,8 @@ def keys_as_markdown() -> str:
     parts = []
     for title, block in BLOCKS.items():
         properties = block.model_json_schema()["properties"]
-        parts.append(
-            f"### {title}\n\n{inspect.cleandoc(block.__doc__ or "")}\n\n| key | default | values | meaning |\n|---|---|---|---|"
-        )
+        text = inspect.cleandoc(block.__doc__ or "")  # Python 3.13 does so itself
+        parts.append(f"### {title}\n\n{text}\n\n| key | default | values | meaning |\n|---|---|---|---|")
         for key, field in block.written_keys().items():
             values = _values(properties[key]).replace("|", "\\|")
             parts.append(f"| `{key}` | {_default(field)} | {values} | {field.description} |")
