@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import logging
 import warnings
@@ -29,6 +30,8 @@ PARITY: Final = (
 )
 BATCHES: Final = (1, 3, 64)
 OPSET: Final = 18
+PACKAGES: Final = ("onnxruntime", "onnx", "onnxscript")
+"""Packages of the extra `onnx` that an export imports."""
 OUTPUTS: Final = ("features", "embedding", "scores")
 NOT_EXPORTED: Final = {
     "timesnet": "its periods depend on the values of each batch",
@@ -112,10 +115,12 @@ def export_onnx(
         windows: (n, C, T) real windows for the comparison; None: noise.
 
     Raises:
-        ModelError: if the student cannot be exported, or the graph differs from torch. No file is left then.
+        ModelError: if the student cannot be exported, a package is missing, or the graph differs from torch. No file
+            is left then.
     """
     if student.family in NOT_EXPORTED:
         raise ModelError(f"a {student.family} student has no ONNX graph: {NOT_EXPORTED[student.family]}")
+    check_installed()
     length = window_length(form)
     graph = Graph(student, classifier, length).cpu().eval()
     with torch.inference_mode():  # so that modules keep what they compute once
@@ -187,18 +192,23 @@ def compare(graph: Graph, path: Path, windows: Windows | None, channels: int, le
     return worst
 
 
+def check_installed() -> None:
+    """Check that the packages of the extra `onnx` are installed. Raises `ModelError`."""
+    if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+        raise ModelError(
+            f"{', '.join(missing)} is not installed: pip install {' '.join(PACKAGES)}, or comodo[onnx]"
+        )
+
+
 def open_session(path: Path, threads: int = 1) -> Any:
     """Return an ONNX Runtime session of a graph on the CPU.
 
     Raises:
-        ModelError: if onnxruntime is not installed.
+        ModelError: if a package of the extra `onnx` is not installed.
     """
-    try:
-        import onnxruntime
-    except ImportError:
-        raise ModelError(
-            "ONNX Runtime is not installed: pip install onnxruntime onnx onnxscript, or comodo[onnx]"
-        ) from None
+    check_installed()
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = threads
     options.log_severity_level = 3

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -124,3 +125,13 @@ def test_a_student_of_whole_recordings_has_no_graph(tmp_path: Path) -> None:
     form = FORM.model_copy(update={"clip_s": None})
     with pytest.raises(ModelError, match="needs windows of one length"):
         export_onnx(small_student("cnn"), None, form, tmp_path / "s.onnx")
+
+
+def test_a_missing_package_is_named_with_its_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name: None if name == "onnxscript" else found(name)
+    )
+    with pytest.raises(ModelError, match=r"onnxscript is not installed: pip install .*comodo\[onnx\]"):
+        export_onnx(small_student("cnn"), None, FORM, tmp_path / "s.onnx")
+    assert list(tmp_path.iterdir()) == []

@@ -53,8 +53,6 @@ def test_a_student_comes_whole_with_anchors_and_description(served: Path) -> Non
     with hub({"user/name": served / "student", "user/plain": served / "plain"}) as address:
         done = run(served, address, *predict, "--student", "user/name", "--out", "hub.csv")
         assert done.returncode == 0, done.stderr
-        done = run(served, address, "export", "--student", "user/name", "--out", "s.onnx")
-        assert done.returncode == 0, done.stderr
         done = run(served, address, "embed", "--student", "user/plain", "--imu", "a.csv", *COLUMNS)
         assert done.returncode == 0, done.stderr
         assert "12 windows" in done.stdout  # of a foreign checkpoint: 5 s
@@ -89,3 +87,11 @@ def test_a_folder_names_no_data(tmp_path: Path) -> None:
     for file in (tmp_path / "secret/student").iterdir():
         assert b"secret" not in file.read_bytes()
         assert str(tmp_path).encode() not in file.read_bytes()
+
+
+def test_a_student_on_the_hub_is_exported(served: Path) -> None:
+    pytest.importorskip("onnxscript", reason="the extra `onnx` is not installed")
+    with hub({"user/name": served / "student"}) as address:
+        done = run(served, address, "export", "--student", "user/name", "--out", "s.onnx")
+    assert done.returncode == 0, done.stderr
+    assert (served / "s.onnx").exists()
