@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from comodo.commands.imu_files import ImuFile, add_imu_flags, imu_files, input_format
+from comodo.commands.imu_files import ImuFile, add_imu_flags, imu_files, input_format, warn
 from comodo.commands.inputs import check_model, is_folder
 from comodo.commands.outputs import output_file
 from comodo.errors import CommandError, DamageError, ImuError, ModelError
@@ -109,14 +108,12 @@ def embed_files(student: str, files: Mapping[Path, ImuFile], target: Path) -> in
         times.append(np.stack([windows.start_s, windows.end_s, windows.start_s + signal.origin_s]))
         holes = ", ".join(f"{start:g}–{end:g} s" for start, end in windows.left_out)
         print(inert(f"{path}: {len(windows)} windows") + (f"; left out for holes: {holes}" if holes else ""))
-        for text in signal.notes:
-            print(inert(f"{path}: note: {text}"), file=sys.stderr)
+        warn(*(f"{path}: note: {text}" for text in signal.notes))
     if not features:
         raise CommandError("; ".join(faults))
     _write(writable, student, np.concatenate(features), names, np.concatenate(times, axis=1))
     print(inert(f"{target}: {len(names)} features of {encoder.dim} numbers"))
-    for line in left_out:
-        print(inert(line), file=sys.stderr)
+    warn(*left_out)
     return len(faults)
 
 

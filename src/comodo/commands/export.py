@@ -6,13 +6,19 @@ The graph takes windows (batch, channels, samples) in m/s² and rad/s. See docs/
 from __future__ import annotations
 
 import argparse
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from comodo.commands.imu_files import add_imu_flags, imu_files, input_format
+from comodo.commands.imu_files import (
+    add_by_flag,
+    add_imu_flags,
+    add_student_flag,
+    imu_files,
+    input_format,
+    warn,
+)
 from comodo.commands.inputs import check_model
 from comodo.commands.outputs import output_file
 from comodo.errors import CommandError, ImuError
@@ -50,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     form = input_format(options, trained.about.input if trained.about else None)
     classifier = load_classifier(folder, options.by) if options.by else classifier_of(trained, folder)
     if classifier is None:
-        print("note: the student has no classes, so the graph returns features alone", file=sys.stderr)
+        warn("note: the student has no classes, so the graph returns features alone")
     student = trained.student if classifier is None else classifier.student
     windows = _windows(options, form) if options.imu else None
     if not options.int8:
@@ -77,7 +83,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="comodo export", description=__doc__)
-    parser.add_argument("--student", required=True, help="folder of a trained student, or its id on the hub")
+    add_student_flag(parser)
     parser.add_argument(
         "--out",
         type=Path,
@@ -86,11 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         help="ONNX file; default %(default)s",
     )
     parser.add_argument("--int8", action="store_true", help="quantise to int8; needs --imu")
-    parser.add_argument(
-        "--by",
-        choices=("fitted", "head", "mean", "medoid", "first"),
-        help="how classes are ranked, as in `comodo predict`",
-    )
+    add_by_flag(parser)
     add_imu_flags(parser, required=False)
     return parser
 
@@ -107,7 +109,7 @@ def _windows(options: argparse.Namespace, form: InputFormat) -> NDArray[np.float
         try:
             found.append(cut_windows(read_signal(path, settings, gyro), form.clip_s).data)
         except ImuError as error:
-            print(inert(f"{path}: left out ({error})"), file=sys.stderr)
+            warn(f"{path}: left out ({error})")
     if not found:
         raise CommandError("no file of --imu has a whole window")
     return np.concatenate(found)

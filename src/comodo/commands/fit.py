@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from comodo.commands.imu_files import add_imu_flags, imu_files, input_format
+from comodo.commands.imu_files import add_imu_flags, add_student_flag, imu_files, input_format, warn
 from comodo.commands.inputs import check_model
 from comodo.errors import CommandError, ImuError
 from comodo.text import inert
@@ -41,7 +40,7 @@ def main(arguments: Sequence[str]) -> int:
         )
     )
     if calibration is None:
-        print("note: no class has segments enough to calibrate the scores", file=sys.stderr)
+        warn("note: no class has segments enough to calibrate the scores")
     else:
         print(f"top-1 {100 * calibration.top1:.1f} % in cross-validation over segments")
     return 1 if faults else 0
@@ -49,7 +48,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="comodo fit", description=__doc__)
-    parser.add_argument("--student", required=True, help="folder of a trained student, or its id on the hub")
+    add_student_flag(parser)
     parser.add_argument(
         "--labels",
         type=Path,
@@ -117,27 +116,23 @@ def _of_files(options: argparse.Namespace, folder: Path) -> tuple[Labelled, int]
     for path, (settings, gyro) in imu_files(options, form).items():
         segments = segments_of(table, path)
         if segments.empty:
-            print(inert(f"{path}: no segment of {options.labels} names it"), file=sys.stderr)
+            warn(f"{path}: no segment of {options.labels} names it")
             continue
         used |= set(segments.index)
         try:
             signal = read_signal(path, settings, gyro)
         except ImuError as error:
             faults += 1
-            print(inert(f"{path}: left out ({error})"), file=sys.stderr)
+            warn(f"{path}: left out ({error})")
             continue
-        for text in signal.notes:
-            print(inert(f"{path}: note: {text}"), file=sys.stderr)
+        warn(*(f"{path}: note: {text}" for text in signal.notes))
         found = labelled_windows(signal, segments, form.clip_s)
         empty = set(segments.index) - {number for number, _, _ in found}
         for number in sorted(empty):
             row = segments.loc[number]
-            print(
-                inert(
-                    f"{options.labels}, row {number + 2}: no whole window in {row['start_s']:g} to {row['end_s']:g} s "
-                    f"of {path}"
-                ),
-                file=sys.stderr,
+            warn(
+                f"{options.labels}, row {number + 2}: no whole window in {row['start_s']:g} to {row['end_s']:g} s "
+                f"of {path}"
             )
         for number, label, window in found:
             windows.append(window)

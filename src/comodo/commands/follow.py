@@ -9,14 +9,10 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
 
-from comodo.commands.imu_files import csv_columns, input_format
+from comodo.commands.imu_files import csv_columns, input_format, warn
 from comodo.config import ImuCsvColumns
 from comodo.errors import CommandError
-from comodo.layouts.types import STANDARD_GRAVITY
-from comodo.text import inert
-
-RADIANS = 0.017453292519943295  # per degree
-SECONDS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+from comodo.layouts.described_csv import TIME_UNITS, unit_factors
 
 
 def follow(options: argparse.Namespace) -> int:
@@ -30,12 +26,7 @@ def follow(options: argparse.Namespace) -> int:
     classifier = load_classifier(options.student, options.by)
     classifier.form = input_format(options, classifier.form)
     stream = StudentStream(classifier, options.step)
-    print(
-        inert(
-            f"following: windows of {stream.clip_s:g} s, each predicted {stream.delay_s:.2f} s after its end"
-        ),
-        file=sys.stderr,
-    )
+    warn(f"following: windows of {stream.clip_s:g} s, each predicted {stream.delay_s:.2f} s after its end")
 
     def show(predictions: Iterable[Prediction]) -> None:
         for made in predictions:
@@ -57,9 +48,8 @@ def follow(options: argparse.Namespace) -> int:
     for sample in _samples(sys.stdin, columns):
         show(stream.push([sample[1:]], sample[:1]))
     show(stream.close())
-    for text in stream.notes:
-        print(inert(f"note: {text}"), file=sys.stderr)
-    print(f"{stream.left_out} windows left out for holes, {stream.ignored} samples ignored", file=sys.stderr)
+    warn(*(f"note: {text}" for text in stream.notes))
+    warn(f"{stream.left_out} windows left out for holes, {stream.ignored} samples ignored")
     return 0
 
 
@@ -74,8 +64,10 @@ def _columns(pairs: Sequence[str]) -> ImuCsvColumns | None:
     name = Path("standard input.csv")
     found = file_settings(name, csv_columns(pairs, [name])).imu.csv
     assert found is not None
-    if found.time is None or found.time_unit not in SECONDS:
-        raise CommandError(f"--follow needs a column of times in one of {', '.join(SECONDS)} (--csv time=…)")
+    if found.time is None or found.time_unit not in TIME_UNITS:
+        raise CommandError(
+            f"--follow needs a column of times in one of {', '.join(TIME_UNITS)} (--csv time=…)"
+        )
     return found
 
 
@@ -95,9 +87,8 @@ def _samples(lines: TextIO, columns: ImuCsvColumns | None) -> Iterator[list[floa
                     f"standard input, line 1: no column {missing[0]!r}; found: {', '.join(row)[:200]}"
                 )
             place = [row.index(name) for name in wanted]
-            accel = STANDARD_GRAVITY if columns.accel_unit == "g" else 1.0
-            gyro = RADIANS if columns.gyro_unit == "deg/s" else 1.0
-            scale = [SECONDS[columns.time_unit], *[accel] * 3, *[gyro] * 3]
+            accel, gyro = unit_factors(columns)
+            scale = [TIME_UNITS[columns.time_unit], *[accel] * 3, *[gyro] * 3]
             continue
         if not row:
             continue

@@ -1,9 +1,10 @@
-"""Flags of commands that read IMU files: the files, their columns, and how they are resampled and cut."""
+"""What the commands that read IMU files by a student share: flags, how files are read and cut, warnings."""
 
 from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
@@ -11,14 +12,30 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 from comodo.config import DatasetSettings
 from comodo.errors import CommandError
 from comodo.recordings.one_file import LayoutName, file_settings
+from comodo.text import inert
 
 log = logging.getLogger(__name__)
 LAYOUTS: tuple[LayoutName, ...] = get_args(LayoutName)
-DEFAULTS: Final = {"rate_hz": 200.0, "clip_s": 5.0, "max_gap_s": 0.1}
-"""Windows for a student whose folder does not describe them."""
+BY: Final = ("fitted", "head", "mean", "medoid", "first")
+"""The rankings of classes, `comodo.deploy.classifier.RANKINGS`, which cannot be imported without torch."""
 
 if TYPE_CHECKING:
     from comodo.models.about import InputFormat
+
+
+def add_student_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag `--student` for a trained student."""
+    parser.add_argument("--student", required=True, help="folder of a trained student, or its id on the hub")
+
+
+def add_by_flag(parser: argparse.ArgumentParser) -> None:
+    """Add the flag `--by`."""
+    parser.add_argument(
+        "--by",
+        choices=BY,
+        help="how classes are ranked: a head of `comodo fit`, the classifier of a supervised student, or the nearest "
+        "anchor by rule. Default: the first of these that the student has",
+    )
 
 
 def add_imu_flags(parser: argparse.ArgumentParser, required: bool = True) -> None:
@@ -94,9 +111,9 @@ def input_format(options: argparse.Namespace, form: InputFormat | None) -> Input
     Raises:
         CommandError: if a window is less than a sample.
     """
-    from comodo.models.about import InputFormat
+    from comodo.models.about import EARLIER, InputFormat
 
-    chosen: dict[str, Any] = dict(DEFAULTS) if form is None else form.model_dump()
+    chosen: dict[str, Any] = (form or EARLIER).model_dump()
     for key in ("clip_s", "rate_hz", "max_gap_s"):
         given = getattr(options, key)
         if given is None:
@@ -156,3 +173,9 @@ def imu_files(options: argparse.Namespace, form: InputFormat) -> dict[Path, ImuF
         )
         for path, gyro in zip(options.imu, gyros, strict=True)
     }
+
+
+def warn(*lines: str) -> None:
+    """Print lines to standard error, with control characters made visible."""
+    for line in lines:
+        print(inert(line), file=sys.stderr)

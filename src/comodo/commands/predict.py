@@ -7,12 +7,18 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from comodo.commands.imu_files import add_imu_flags, imu_files, input_format
+from comodo.commands.imu_files import (
+    add_by_flag,
+    add_imu_flags,
+    add_student_flag,
+    imu_files,
+    input_format,
+    warn,
+)
 from comodo.commands.inputs import check_model
 from comodo.commands.outputs import output_file
 from comodo.errors import CommandError, ImuError, ModelError
@@ -39,7 +45,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="comodo predict", description=__doc__)
-    parser.add_argument("--student", required=True, help="folder of a trained student, or its id on the hub")
+    add_student_flag(parser)
     add_imu_flags(parser, required=False)
     parser.add_argument(
         "--out",
@@ -48,12 +54,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="csv or parquet file, by its suffix: a row per window; default %(default)s",
     )
-    parser.add_argument(
-        "--by",
-        choices=("fitted", "head", "mean", "medoid", "first"),
-        help="how classes are ranked: a head of `comodo fit`, the classifier of a supervised student, or the nearest "
-        "anchor by rule. Default: the first of these that the student has",
-    )
+    add_by_flag(parser)
     parser.add_argument(
         "--top", type=int, default=3, metavar="K", help="classes to list; default %(default)s"
     )
@@ -123,18 +124,16 @@ def predict_files(options: argparse.Namespace) -> int:
             found = predict(classifier, signal, step_s=options.step, top=options.top, bout_s=bout_s)
         except ImuError as error:
             faults.append(str(error) if str(path) in str(error) else f"{path}: {error}")
-            _warn([f"{path}: left out ({error})", *(f"{path}: note: {text}" for text in error.notes)])
+            warn(f"{path}: left out ({error})", *(f"{path}: note: {text}" for text in error.notes))
             continue
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
-        _warn([f"{path}: note: {text}" for text in signal.notes])
+        warn(*(f"{path}: note: {text}" for text in signal.notes))
         slowest = min((clock.rate_hz for clock in signal.clocks or () if clock.rate_hz), default=form.rate_hz)
         if slowest < form.rate_hz / 4:
-            _warn(
-                [
-                    f"{path}: warning: sampled at {slowest:.3g} Hz, but the student was trained at "
-                    f"{form.rate_hz:g} Hz: fast motion is missing"
-                ]
+            warn(
+                f"{path}: warning: sampled at {slowest:.3g} Hz, but the student was trained at "
+                f"{form.rate_hz:g} Hz: fast motion is missing"
             )
         minutes = minutes_per_class(found, options.step)
         print(inert(f"{path}: " + ", ".join(f"{name} {value:.1f} min" for name, value in minutes.items())))
@@ -152,9 +151,9 @@ def predict_files(options: argparse.Namespace) -> int:
     smoothed = f", smoothed by an HMM with bouts of {bout_s:g} s" if bout_s is not None else ""
     print(inert(f"{options.out}: {len(table)} windows, classes ranked by {classifier.by}{smoothed}"))
     if classifier.calibration is None:
-        _warn(["note: the student has no calibration, so scores are not calibrated and `unknown` is empty"])
+        warn("note: the student has no calibration, so scores are not calibrated and `unknown` is empty")
     elif classifier.calibration.unknown_below is None:
-        _warn(["note: no margin reached 90 % precision on val, so `unknown` is empty"])
+        warn("note: no margin reached 90 % precision on val, so `unknown` is empty")
     return len(faults)
 
 
@@ -168,11 +167,6 @@ def write_predictions(table: pd.DataFrame, path: Path) -> None:
         return
     with atomic(path) as partial:
         table.to_csv(partial, index=False, float_format="%.6g")
-
-
-def _warn(lines: Sequence[str]) -> None:
-    for line in lines:
-        print(inert(line), file=sys.stderr)
 
 
 def _is_predictions(path: Path) -> bool:

@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from comodo.config.block import Block, PathStr
 
 GROUP_OF: Final = {"ego4d": "subject", "egoexo4d": "session"}
-"""What a group is, where the layout fixes it; the layout `uestc` has no groups."""
+"""Meaning of a group in the layouts that define groups; the layout `uestc` has none."""
 
 
 class FoldSettings(Block):

@@ -17,7 +17,7 @@ from comodo.clips.imu_windows import Windows
 from comodo.deploy.fitted import FITTED, load_fitted
 from comodo.embeddings.anchors import ANCHOR_RULES
 from comodo.errors import ModelError
-from comodo.models.about import Calibration, InputFormat
+from comodo.models.about import EARLIER, Calibration, InputFormat
 from comodo.models.base import Student
 from comodo.models.distilled import Distilled, load_distilled
 from comodo.models.embed import embed_batches
@@ -28,8 +28,6 @@ log = logging.getLogger(__name__)
 RANKINGS: Final = ("fitted", "head", "mean", "medoid", "first")
 """Ways to rank classes, in order of preference: a head of `comodo fit`, the classifier of a supervised student, and the
 nearest anchor by rule."""
-EARLIER: Final = InputFormat(rate_hz=200.0, clip_s=5.0, max_gap_s=0.1)
-"""Input of students without a description: the defaults of the config."""
 
 
 class NearestAnchor(nn.Module):

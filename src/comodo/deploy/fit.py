@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import pandas as pd
@@ -15,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from comodo.deploy.fitted import KINDS, LogisticHead, SvmHead, fit_logistic, fit_support_vectors, save_fitted
+from comodo.deploy.fitted import KINDS, fit_logistic, fit_support_vectors, head_of, save_fitted
 from comodo.errors import DataError
 from comodo.models.about import Calibration
 from comodo.models.calibration import calibrate
@@ -113,8 +112,7 @@ def fit_head(kind: str, data: Labelled) -> tuple[nn.Module, dict[str, torch.Tens
     """
     fit = fit_logistic if kind == "logistic" else fit_support_vectors
     arrays, classes = fit(data.features, data.labels.astype(str))
-    head = LogisticHead(arrays["weight"], arrays["bias"]) if kind == "logistic" else SvmHead(arrays)
-    return head.eval(), arrays, classes
+    return head_of(kind, arrays).eval(), arrays, classes
 
 
 def check_labels(data: Labelled, source: str) -> None:
@@ -164,14 +162,11 @@ def save_with_head(student: Path, kind: str, data: Labelled, target: Path) -> Ca
     calibration = calibrate_head(kind, data, classes)
     trained = load_distilled(student, "cpu")
     with atomic(target) as partial:
-        shutil.copytree(student, partial, copy_function=_copy, ignore=shutil.ignore_patterns(SUMS, ".*"))
+        shutil.copytree(
+            student, partial, copy_function=shutil.copyfile, ignore=shutil.ignore_patterns(SUMS, ".*")
+        )
         save_fitted(partial, kind, arrays, classes, calibration)
         if trained.about is not None:
             (partial / CARD).write_text(model_card(trained.about, trained.student, classes))
         write_sums(partial)
     return calibration
-
-
-def _copy(source: Any, target: Any) -> None:
-    """Copy the content of a file; of a link, that of the file it leads to."""
-    shutil.copyfile(os.path.realpath(source), target)

@@ -79,6 +79,11 @@ class SvmHead(nn.Module):
         return (votes + confidence / (3 * (confidence.abs() + 1))).to(features.dtype)
 
 
+def head_of(kind: str, arrays: dict[str, Tensor]) -> nn.Module:
+    """Return the head of a kind, one of `KINDS`, with its arrays. Raises `KeyError` if one is missing."""
+    return LogisticHead(arrays["weight"], arrays["bias"]) if kind == "logistic" else SvmHead(arrays)
+
+
 def fit_logistic(features: NDArray[np.float32], labels: NDArray[Any]) -> tuple[dict[str, Tensor], list[str]]:
     """Fit a logistic regression to features of unit length; return its arrays and classes.
 
@@ -158,7 +163,7 @@ def load_fitted(folder: Path) -> tuple[nn.Module, list[str], Calibration | None]
     try:
         if kind not in KINDS or not isinstance(classes, list):
             raise ValueError(f"kind {kind!r} is not one of {', '.join(KINDS)}, or classes are missing")
-        head = LogisticHead(arrays["weight"], arrays["bias"]) if kind == "logistic" else SvmHead(arrays)
+        head = head_of(kind, arrays)
         width = len(arrays["bias"] if kind == "logistic" else arrays["counts"])
         if width != len(classes):
             raise ValueError(f"{len(classes)} classes, but {width} rows of weights")

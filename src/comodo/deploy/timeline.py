@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from comodo.deploy.classifier import Classifier
 from comodo.errors import VideoError
-from comodo.layouts.media import open_video
+from comodo.layouts.media import open_video, video_stream
 from comodo.recordings.signal import ImuSignal
 from comodo.storage.files import atomic
 from comodo.text import inert_line
@@ -124,7 +124,7 @@ def video_frames(recording: Path, signal: ImuSignal) -> list[tuple[float, NDArra
     found: list[tuple[float, NDArray[np.uint8]]] = []
     try:
         with open_video(recording) as container:
-            stream = container.streams.video[0]
+            stream = video_stream(container, recording)
             begin = float((stream.start_time or 0) * stream.time_base)
             for moment in wanted:
                 container.seek(int((moment + begin) / stream.time_base), stream=stream)

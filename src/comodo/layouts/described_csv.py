@@ -50,12 +50,21 @@ def read_described(
         gyro_t = gyro_t + (gyro_0 - origin)
     accel = accel_table[list(columns.accel)].to_numpy(dtype=np.float64).T
     gyro = gyro_table[list(columns.gyro)].to_numpy(dtype=np.float64).T
+    accel_unit, gyro_unit = unit_factors(columns)
     return ImuSamples(
         accel_t=accel_t,
-        accel=accel * (STANDARD_GRAVITY if columns.accel_unit == "g" else 1.0),
+        accel=accel * accel_unit,
         gyro_t=gyro_t,
-        gyro=gyro * (math.pi / 180 if columns.gyro_unit == "deg/s" else 1.0),
+        gyro=gyro * gyro_unit,
         origin_s=origin,
+    )
+
+
+def unit_factors(columns: ImuCsvColumns) -> tuple[float, float]:
+    """Return the factors that turn the accelerometer and gyroscope columns into m/s² and rad/s."""
+    return (
+        STANDARD_GRAVITY if columns.accel_unit == "g" else 1.0,
+        math.pi / 180 if columns.gyro_unit == "deg/s" else 1.0,
     )
 
 

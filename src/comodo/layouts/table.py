@@ -58,7 +58,7 @@ class Table:
         return recordings
 
     def rows(self) -> list[Recording]:
-        """List the rows of the table as they are, whatever their segments. Raises `LayoutError`."""
+        """List the rows of the table without cutting them into segments. Raises `LayoutError`."""
         return self._table().read()
 
     def _table(self) -> TableRows:

@@ -39,6 +39,10 @@ class InputFormat(_Record):
     alignment: Literal["timestamps", "reference"] = "timestamps"
 
 
+EARLIER: Final = InputFormat(rate_hz=200.0, clip_s=5.0, max_gap_s=0.1)
+"""Input of students without a description: the defaults of the config."""
+
+
 class Calibration(_Record):
     """Calibration of one ranking of classes on val windows.
 

@@ -14,13 +14,6 @@ PRECISION: Final = 0.9  # of the windows that are not unknown
 Floats = NDArray[np.floating[Any]]
 
 
-def softmax(scores: Floats) -> NDArray[np.float64]:
-    """Return probabilities (N, C) of scores (N, C)."""
-    shifted = np.exp(scores.astype(np.float64) - scores.max(axis=1, keepdims=True))
-    probabilities: NDArray[np.float64] = shifted / shifted.sum(axis=1, keepdims=True)
-    return probabilities
-
-
 def margins(probabilities: Floats) -> NDArray[np.float64]:
     """Return the difference (N,) of the two highest of the probabilities (N, C); 1 for a single class."""
     if probabilities.shape[1] == 1:
@@ -38,17 +31,19 @@ def calibrate(scores: Floats, truth: NDArray[np.int64]) -> Calibration:
         truth: (N,), columns of the true classes.
     """
     from scipy.optimize import minimize_scalar
+    from scipy.special import softmax
 
+    scores = scores.astype(np.float64)
     rows = np.arange(len(scores))
 
     def loss(log_temperature: float) -> float:
-        probabilities = softmax(scores / np.exp(log_temperature))
+        probabilities = softmax(scores / np.exp(log_temperature), axis=1)
         return float(-np.log(np.maximum(probabilities[rows, truth], 1e-300)).mean())
 
     # the bounds keep the probabilities finite where every window is right, or none
     found = minimize_scalar(loss, bounds=(np.log(1e-3), np.log(1e3)), method="bounded")
     temperature = float(np.exp(found.x))
-    before, after = softmax(scores), softmax(scores / temperature)
+    before, after = softmax(scores, axis=1), softmax(scores / temperature, axis=1)
     right = scores.argmax(axis=1) == truth
     return Calibration(
         temperature=temperature,

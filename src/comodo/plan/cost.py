@@ -13,7 +13,7 @@ import pandas as pd
 from comodo.config import SPLITS, Config, DatasetSettings, ExperimentSettings, StudentSettings
 from comodo.errors import ConfigError
 from comodo.plan.rates import CHANNELS, Rates, measure, rate_name
-from comodo.recordings.folds import assign_folds
+from comodo.recordings.folds import assign_folds, splits_by_fold
 from comodo.recordings.index import read_groups
 from comodo.storage.artefacts import read_table
 
@@ -98,7 +98,7 @@ def fold_sizes(size: pd.DataFrame) -> list[pd.DataFrame]:
     number = int(size["fold"].max()) + 1
     found = []
     for fold in range(number):
-        split = size["fold"].map({fold: "test", (fold + 1) % number: "val"}).fillna("train")
+        split = size["fold"].map(splits_by_fold(fold, number))
         found.append(size.assign(split=split))
     return found
 

@@ -77,6 +77,11 @@ def check_divided(dataset: str, settings: DatasetSettings, recordings: Sequence[
         )
 
 
+def splits_by_fold(fold: int, number: int) -> dict[int, str]:
+    """Return the split of each fold's recordings in fold `fold` of `number`: its own are test, the next ones val."""
+    return {place: "train" for place in range(number)} | {fold: "test", (fold + 1) % number: "val"}
+
+
 def fold_windows(
     windows: pd.DataFrame, groups: Mapping[str, str], folds: int | None, fold: int
 ) -> pd.DataFrame:
@@ -97,14 +102,11 @@ def fold_windows(
         SplitsError: as `assign_folds`, or if the fold has no window in train or test.
     """
     places = assign_folds(groups, folds)
-    number = max(places.values()) + 1
-    split_of = {fold: "test", (fold + 1) % number: "val"}
-    split = windows["recording"].map(places).map(split_of).fillna("train").astype(object)
+    split_of = splits_by_fold(fold, max(places.values()) + 1)
+    split = windows["recording"].map(places).map(split_of).astype(object)
     divided = windows.assign(split=split, listed_split=windows["split"], fold=fold)
     for name in SPLITS:
-        own = {
-            group for recording, group in groups.items() if split_of.get(places[recording], "train") == name
-        }
+        own = {group for recording, group in groups.items() if split_of[places[recording]] == name}
         rows = divided[divided["split"] == name]
         if rows.empty and name != "val":
             raise SplitsError(

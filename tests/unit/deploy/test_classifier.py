@@ -13,7 +13,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from comodo.commands import imu_files
 from comodo.commands.cli import main
+from comodo.deploy.classifier import RANKINGS
 from comodo.models.distilled import save_distilled
 from comodo.models.students import save_student
 from comodo.storage.artefacts import write_sums
@@ -105,3 +107,7 @@ def test_a_student_of_whole_recordings_takes_files_whole(tmp_path: Path) -> None
     write_sums(tmp_path / "w")
     assert run(tmp_path / "w", "--imu", write_csv("a.csv"), *COLUMNS) == 0
     assert pd.read_csv("predictions.csv")[["start_s", "end_s"]].to_numpy().tolist() == [[0, 60]]
+
+
+def test_the_commands_offer_every_ranking() -> None:
+    assert imu_files.BY == RANKINGS
