@@ -107,6 +107,32 @@ def test_a_cut_shows_its_own_frames(tmp_path: Path, container: str, gop: str) ->
     np.testing.assert_allclose(shown, [grey(6.3 + k / 10) for k in range(20)], atol=2.5)
 
 
+@pytest.mark.parametrize("container", ["mpegts", "matroska"])
+@pytest.mark.parametrize("cut", [(0.0, None), (3.3, 5.3)])
+def test_a_video_that_begins_after_its_sound_counts_from_its_first_frame(
+    tmp_path: Path, container: str, cut: tuple[float, float | None]
+) -> None:
+    path = tmp_path / "a.bin"
+    with av.open(str(path), "w", format=container) as output:
+        sound = output.add_stream("mp2", rate=48000, layout="mono")
+        stream = output.add_stream("libx264", rate=25, options={"g": "50", "bf": "2", "crf": "1"})
+        stream.width = stream.height = 64
+        stream.pix_fmt = "yuv420p"
+        for k in range(8 * 48000 // 1152):
+            silence = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.int16), format="s16", layout="mono")
+            silence.sample_rate, silence.pts, silence.time_base = 48000, k * 1152, Fraction(1, 48000)
+            output.mux(sound.encode(silence))
+        for k in range(150):
+            frame = av.VideoFrame.from_ndarray(np.full((64, 64, 3), grey(k / 25), np.uint8), format="rgb24")
+            frame.pts, frame.time_base = k + 50, Fraction(1, 25)  # 2 s later
+            output.mux(stream.encode(frame))
+        output.mux(stream.encode(None))
+    video = extract(path, tmp_path / "out.mp4", 10, 32, 20, 5, start_s=cut[0], end_s=cut[1])
+    assert video.n_frames == (20 if cut[1] else 60)
+    shown = read_frames(tmp_path / "out.mp4", range(20)).mean(axis=(1, 2, 3))
+    np.testing.assert_allclose(shown, [grey(cut[0] + k / 10) for k in range(20)], atol=2.5)
+
+
 def test_a_bare_stream_gets_the_remedy(tmp_path: Path) -> None:
     with av.open(str(tmp_path / "a.h264"), "w", format="h264") as output:
         stream = output.add_stream("libx264", rate=10)
