@@ -1,7 +1,7 @@
 # COMODO: raw video and IMU in, an evaluated IMU encoder out. The rule files below are the stages in order.
 #
 #   simulate | raw data → index → extract_clips, preprocess_imu → (estimate_sync) → pair_clips → encode_video → select_anchors
-#                                                             → distill → extract_features → evaluate → (export) → report
+#                                                             → distill → extract_features → evaluate → (export, predict) → report
 
 from snakemake.utils import min_version
 
@@ -29,11 +29,12 @@ include: "workflow/rules/deploy.smk"
 include: "workflow/rules/report.smk"
 
 
-# Named targets: snakemake --cores all [prepared | embedded | distilled]
+# Named targets: snakemake --cores all [prepared | embedded | distilled | predicted]
 rule all:
     default_target: True
     input:
         rules.report.output,
+        predictions,
 
 
 rule prepared:
@@ -59,3 +60,8 @@ rule distilled:
             for fold in fold_folders(settings.dataset)
             for seed in CONFIG.seeds
         ],
+
+
+rule predicted:
+    input:
+        predictions,

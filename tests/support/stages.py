@@ -10,7 +10,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +21,15 @@ from numpy.typing import ArrayLike
 from safetensors.numpy import load_file
 
 from comodo.config import EvaluationSettings, load
+from comodo.deploy.classifier import load_classifier
 from comodo.deploy.package import figures_on_test
+from comodo.deploy.unlabelled import predict_recordings, read_signals
 from comodo.evaluate.anchors import score_anchors
 from comodo.evaluate.head import score_head
 from comodo.evaluate.results import Scores, write_scores
 from comodo.evaluate.svm import score_svm
 from comodo.jobs.versions import VERSIONS
+from comodo.layouts.opening import open_layout
 from comodo.recordings.folds import fold_windows
 from comodo.recordings.image_motion import read_motion
 from comodo.recordings.index import read_groups
@@ -186,6 +189,18 @@ def _extract_features(sample: Sample, root: Path) -> None:
             sample.array(f"projected, {name}", file["test/projected"][:], tolerance)
 
 
+def _predict(sample: Sample, root: Path) -> None:
+    """The first test recording, and one that is missing."""
+    settings = load(tiny_config()).datasets["tiny"].model_copy(update={"root": str(root / "dataset/tiny")})
+    own = next(r for r in open_layout("tiny", settings).recordings() if r.split == "test")
+    lost = replace(own, id="lost", video=None, imu=root / "lost.csv")
+    classifier = load_classifier(root / RUN / "student")
+    table = predict_recordings(classifier, read_signals("tiny", settings, [own, lost]))
+    sample.text("columns", {name: str(kind) for name, kind in table.dtypes.items()})
+    sample.text("windows", table[["recording", "start_s", "end_s", "reason"]])
+    sample.array("scores", table["score"], 2e-2)
+
+
 def _assign_fold(sample: Sample, root: Path) -> None:
     windows, groups = (
         read_table(root / "results/tiny/clips.parquet"),
@@ -211,6 +226,7 @@ STAGES: dict[str, Callable[[Sample, Path], None]] = {
     "select_anchors": _select_anchors,
     "distill": _distill,
     "extract_features": _extract_features,
+    "predict": _predict,
 }
 
 

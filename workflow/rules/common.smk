@@ -2,7 +2,7 @@
 import re
 from pathlib import Path
 
-from comodo.config import SPLITS, fold_folder, load
+from comodo.config import PREDICT, SPLITS, fold_folder, load
 from comodo.config.description import describe_experiment
 from comodo.config.duplicates import check_duplicate_keys
 from comodo.errors import ClassPathError, ConfigError, LayoutError, QualityError, SplitsError, WriteError
@@ -16,6 +16,8 @@ from comodo.recordings.raw_files import (
     imu_state,
     labelled_state,
     model_state,
+    predicted_shards,
+    predicted_state,
     raw_state,
 )
 from comodo.report.published import TABLE as PUBLISHED_FIGURES

@@ -1,4 +1,5 @@
-# Export: the student of a run as a folder to share, with figures, model card and ONNX graphs, and its cost.
+# What students are for: a folder to share with figures, model card, ONNX graphs and cost (export), and the classes of
+# recordings without labels (predict).
 
 EXPORTS = {
     f"results/experiments/{experiment}/{fold}seed{seed}/cost.json": experiment
@@ -36,3 +37,53 @@ rule export:
         "Exporting {wildcards.experiment}, {wildcards.fold}seed {wildcards.seed}"
     script:
         "../scripts/export.py"
+
+
+rule predict:
+    input:
+        student="results/experiments/{experiment}/{fold}seed{seed}/student",
+    output:
+        predictions="results/experiments/{experiment}/{fold}seed{seed}/predictions/{shard}.parquet",
+    log:
+        "results/logs/predict/{experiment}-{fold}seed{seed}-{shard}.log",
+    benchmark:
+        "results/benchmarks/predict/{experiment}-{fold}seed{seed}-{shard}.tsv"
+    threads: 4
+    resources:
+        mem_mb=4000,
+        runtime=240,
+        gpu=1,
+    params:
+        version=VERSIONS["predict"],
+        dataset=lambda wildcards: EXPERIMENTS[wildcards.experiment].dataset,
+        settings=lambda wildcards: used_settings(
+            EXPERIMENTS[wildcards.experiment].dataset, "shards", "video", "imu", "alignment"
+        ),
+        raw=predicted_raw,
+        student_class=lambda wildcards, input: student_of(wildcards).class_path,
+    message:
+        "Classifying recordings by {wildcards.experiment}, {wildcards.fold}seed {wildcards.seed}, "
+        "shard {wildcards.shard}"
+    script:
+        "../scripts/predict.py"
+
+
+rule merge_predictions:
+    input:
+        shards=predictions_of_run,
+    output:
+        predictions="results/experiments/{experiment}/{fold}seed{seed}/predictions.csv",
+    log:
+        "results/logs/merge_predictions/{experiment}-{fold}seed{seed}.log",
+    benchmark:
+        "results/benchmarks/merge_predictions/{experiment}-{fold}seed{seed}.tsv"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        version=VERSIONS["predict"],
+    message:
+        "Merging the predictions of {wildcards.experiment}, {wildcards.fold}seed {wildcards.seed}"
+    script:
+        "../scripts/merge_predictions.py"

@@ -12,14 +12,15 @@ def of_shards(pattern):
 
 def dataset_settings(*keys):
     """Params function: those settings of the dataset that the rule's output depends on, and no others."""
+    return lambda wildcards: used_settings(wildcards.dataset, *keys)
+
+
+def used_settings(dataset, *keys):
+    """Those settings of a dataset, and the ones that concern every rule."""
+    settings = CONFIG.datasets[dataset]
+    imu_only = {"video"} if settings.video is None else set()
     keys = {"layout", "class_path", "class_kwargs", "root", "splits", "table", "segments", *keys}
-
-    def chosen(wildcards):
-        settings = CONFIG.datasets[wildcards.dataset]
-        imu_only = {"video"} if settings.video is None else set()  # concerns every rule
-        return settings.used(keys | imu_only)
-
-    return chosen
+    return settings.used(keys | imu_only)
 
 
 def hwaccel(wildcards):
@@ -175,3 +176,45 @@ def scores_of_experiment(wildcards):
         return []
     run = f"results/experiments/{experiment}/{wildcards.fold}seed{wildcards.seed}/{dataset}"
     return [f"{run}/{protocol}.json" for protocol in CONFIG.protocols(experiment, dataset)]
+
+
+def predictions_of_run(wildcards):
+    """Input function: the predictions of a student for each shard with recordings to classify."""
+    dataset = EXPERIMENTS[wildcards.experiment].dataset
+    found = predicted_shards(dataset, CONFIG.datasets[dataset])
+    if not found:
+        raise WorkflowError(f"datasets.{dataset} lists no recordings of the split {PREDICT}")
+    if not ranks_classes(wildcards.experiment):
+        raise WorkflowError(f"experiments.{wildcards.experiment}: its students have no classes to predict")
+    run = f"results/experiments/{wildcards.experiment}/{wildcards.fold}seed{wildcards.seed}"
+    return [f"{run}/predictions/{shard}.parquet" for shard in found]
+
+
+def ranks_classes(experiment):
+    """Whether the students of an experiment have anchors or a classifier."""
+    protocols = CONFIG.protocols(experiment, EXPERIMENTS[experiment].dataset)
+    return "anchors" in protocols or "head" in protocols
+
+
+def predictions(wildcards):
+    """Input function: the predictions of all distilled students, where their dataset lists recordings to classify."""
+    try:
+        asked = {dataset for dataset in DATASETS if predicted_shards(dataset, CONFIG.datasets[dataset])}
+    except LayoutError:
+        return []  # the rules that list the recordings give the reason
+    return [
+        f"results/experiments/{experiment}/{fold}seed{seed}/predictions.csv"
+        for experiment, settings in EXPERIMENTS.items()
+        if settings.dataset in asked and settings.objective != "none" and ranks_classes(experiment)
+        for fold in fold_folders(settings.dataset)
+        for seed in CONFIG.seeds
+    ]
+
+
+def predicted_raw(wildcards):
+    """Params function: a digest of the raw files of a shard's recordings to classify."""
+    dataset = EXPERIMENTS[wildcards.experiment].dataset
+    try:
+        return predicted_state(dataset, CONFIG.datasets[dataset], int(wildcards.shard))
+    except LayoutError as error:
+        raise WorkflowError(str(error))

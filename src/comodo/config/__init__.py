@@ -6,6 +6,7 @@ Imported by every Snakemake process, so it imports nothing heavy.
 
 from comodo.config.block import PathStr, Precision
 from comodo.config.datasets import (
+    PREDICT,
     SPLITS,
     DatasetSettings,
     SimulateSettings,
@@ -26,6 +27,7 @@ from comodo.config.root import Config
 from comodo.errors import ConfigError
 
 __all__ = [
+    "PREDICT",
     "SPLITS",
     "Config",
     "ConfigError",

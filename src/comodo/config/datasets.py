@@ -12,6 +12,7 @@ from comodo.config.folds import GROUP_OF, FoldSettings, Splits
 from comodo.config.raw_data import ImuSettings, VideoSettings
 
 SPLITS = ("train", "val", "test")
+PREDICT = "predict"  # split of recordings without labels, which the trained students classify
 
 
 def _off(value: Any) -> Any:

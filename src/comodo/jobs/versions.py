@@ -29,5 +29,6 @@ VERSIONS: Final = {
     "evaluate_head": 2,
     "evaluate_svm": 3,
     "export": 1,
+    "predict": 1,
     "report": 6,
 }

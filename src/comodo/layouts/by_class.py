@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, TypeVar
 
-from comodo.config import SPLITS, DatasetSettings
+from comodo.config import PREDICT, SPLITS, DatasetSettings
 from comodo.errors import ClassPathError, ImuError, LayoutError
 from comodo.jobs.class_paths import make_object, said
 from comodo.layouts.split_files import check_splits, required_splits
@@ -59,11 +59,13 @@ class ClassLayout:
                 raise LayoutError(f"{self.key}: recording {item.id!r}: {wrong[0]} is no text")
             if (fault := _fault_of(item)) is not None:
                 raise LayoutError(f"{self.key}: recording {item.id!r}: {fault}")
-            if not item.id or not item.label or item.split not in SPLITS:
+            predict = item.split == PREDICT
+            if not item.id or not (predict or (item.label and item.split in SPLITS)):
                 raise LayoutError(
-                    f"{self.key}: recording {item.id!r}: it needs an id, a label, and a split of {', '.join(SPLITS)}"
+                    f"{self.key}: recording {item.id!r}: it needs an id, a label, and a split of {', '.join(SPLITS)}; "
+                    f"in the split {PREDICT} an id alone"
                 )
-            if self.settings.video is not None and item.video is None:
+            if self.settings.video is not None and item.video is None and not predict:
                 raise LayoutError(
                     f"{self.key}: recording {item.id!r} has no video: name it, or set `video: null` for an IMU-only "
                     "dataset"
@@ -74,10 +76,12 @@ class ClassLayout:
             return [replace(item, video=None, chapters=()) for item in found]
         return [
             replace(
-                item, video=Path(item.video), imu=Path(item.imu), chapters=tuple(map(Path, item.chapters))
+                item,
+                video=None if item.video is None else Path(item.video),
+                imu=Path(item.imu),
+                chapters=tuple(map(Path, item.chapters)),
             )
             for item in found
-            if item.video is not None
         ]
 
     def clock_files(self, recording: Recording) -> list[Path]:

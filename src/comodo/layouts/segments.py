@@ -15,6 +15,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from comodo.config import PREDICT
 from comodo.errors import LayoutError
 from comodo.layouts.split_files import LARGEST_LIST, read_text
 from comodo.layouts.types import Recording
@@ -81,6 +82,8 @@ def into_segments(
 ) -> list[Recording]:
     """Return a recording for each segment, `<recording>@<start_s>`, of the group of its recording or itself as group.
 
+    Recordings of the split `predict` have no segments and stay whole.
+
     Args:
         recordings: rows of the table.
         segments: of `read_segments`.
@@ -92,10 +95,17 @@ def into_segments(
     """
     rows = list(recordings)
     where = f"{path} (config key {key}.segments)"
+    if labelled := [row.id for row in rows if row.split == PREDICT and row.id in segments]:
+        raise LayoutError(
+            f"{where}: {labelled[0]!r} is in split {PREDICT} of the table, so it takes no labels"
+        )
     if unknown := sorted(segments.keys() - {row.id for row in rows}):
         raise LayoutError(f"{where}: the table lists no recording {unknown[0]!r}")
     cut = []
     for row in rows:
+        if row.split == PREDICT:
+            cut.append(row)
+            continue
         if row.id not in segments:
             raise LayoutError(f"{where}: no segment of {row.id!r}: add one, or take the row out of the table")
         if row.start_s or row.end_s is not None:

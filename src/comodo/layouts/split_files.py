@@ -9,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from comodo.config import SPLITS, DatasetSettings
+from comodo.config import PREDICT, SPLITS, DatasetSettings
 from comodo.errors import LayoutError
 from comodo.storage.regular import open_text
 
@@ -29,7 +29,8 @@ def read_split_files(
 
     Lines are `id<TAB>label`, as published for Ego4D and EgoExo4D, or `…/<class>/<name> <count> <count> <number>`, as
     published for UESTC-MMEA-CL: there the id is `<class>/<name>` and the label `<class>`. `key` is the config key named
-    in errors; the file of a split that is not `required` may be missing or empty.
+    in errors; the file of a split that is not `required` may be missing or empty. `predict.txt` may list recordings to
+    classify, whose lines need no label.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def read_split_files(
     """
     rows = []
     places = []
-    for split in SPLITS:
+    for split in (*SPLITS, PREDICT):
         path = folder / f"{split}.txt"
         if split not in required and not os.path.exists(path):
             continue
@@ -50,7 +51,7 @@ def read_split_files(
                 recording_id, label = f"{counted['class']}/{counted['name']}", counted["class"]
             else:
                 recording_id, _, label = (part.strip() for part in line.partition("\t"))
-            if not recording_id or not label:
+            if not recording_id or not (label or split == PREDICT):
                 raise LayoutError(f"{path}:{number}: {line[:80]!r} is not `id<TAB>label` (config key {key})")
             rows.append((recording_id, label, split))
             places.append(f"{split}.txt:{number}")
@@ -66,6 +67,8 @@ def check_splits(
     places: Sequence[str] | None = None,
 ) -> None:
     """Check (id, label, split) rows; `source` and `key` are the file or folder and the config key to name.
+
+    Of the split `predict`, only the ids are checked.
 
     `places` names the place of each row in errors; default: its recording.
 
@@ -87,10 +90,12 @@ def check_splits(
             )
             raise LayoutError(f"{where}: recording {recording_id!r} is listed {place}; list it once")
         seen[recording_id] = split
-        labels[split].add(label)
+        if split != PREDICT:
+            labels[split].add(label)
     if places is None:
         places = [f"recording {recording_id!r}" for recording_id, *_ in rows]
-    check_labels(((label, place) for (_, label, _), place in zip(rows, places, strict=True)), where)
+    labelled = zip(rows, places, strict=True)
+    check_labels(((label, place) for (_, label, split), place in labelled if split != PREDICT), where)
     for split in required:
         if not labels[split]:
             needed = f"{', '.join(required[:-1])} and {required[-1]}"

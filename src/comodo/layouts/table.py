@@ -10,6 +10,8 @@ labels. A cell `video` of several files, separated by semicolons, names the chap
 The clock of an IMU csv counts from the video's first frame. If it does not, `offset_s` is its reading at that frame, in
 s, or `video_start` the time of day of that frame for a clock in epoch time (see `video_clock`).
 
+Rows of the split `predict` are recordings to classify: they need no label, and no video beside an IMU file.
+
 An IMU-only dataset (`video: null`) needs no `video`: time starts at the first sample of the IMU file.
 """
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
-from comodo.config import SPLITS, DatasetSettings
+from comodo.config import PREDICT, SPLITS, DatasetSettings
 from comodo.errors import LayoutError
 from comodo.layouts.split_files import LARGEST_LIST, read_text
 from comodo.layouts.types import Recording
@@ -27,7 +27,7 @@ class TableRows:
     def __init__(self, key: str, settings: DatasetSettings, root: Path) -> None:
         self.key, self.settings, self.root = key, settings, root
         self.path = Path(settings.table or "")
-        self.divided = True  # the table has a column `split`; known after `read`
+        self.divided = True  # the rows have splits, and no folds divide them; known after `read`
 
     def read(self) -> list[Recording]:
         """Return a recording for each row. Raises `LayoutError`."""
@@ -45,7 +45,7 @@ class TableRows:
         folds = self.settings.folds
         group = [folds.by] if folds is not None and folds.by is not None else []
         needed = [*(column for column in COLUMNS if not spared.get(column)), *group]
-        self.divided = "split" in names
+        self.divided = "split" in names and folds is None
         missing = [column for column in needed if column not in {*names, "split"}]  # split: `check_divided`
         if missing:
             hint = "; it is separated by ';', not ','" if any(";" in name for name in names) else ""
@@ -62,15 +62,18 @@ class TableRows:
             if isinstance(value, str) or value is None
         }
         cells.setdefault("split", UNDIVIDED)
+        if self.settings.folds is not None:
+            cells["split"] = cells["split"] or UNDIVIDED
+        predict = cells["split"] == PREDICT
         imu, gyro = self._sensors(cells, where)
-        media = "video" if self.settings.video or cells.get("video") else "imu"
+        media = "video" if cells.get("video") or (self.settings.video and not predict) else "imu"
         filled = cells | {"imu": imu, "label": cells.get("label") or self.settings.segments}
-        for column in ("recording", "split", "label", media):
+        for column in ("recording", "split", *([] if predict else ["label"]), media):
             if not filled.get(column):
                 raise LayoutError(f"{where}: the cell {column!r} is empty (config key {self.key}.table)")
-        if cells["split"] not in SPLITS:
+        if cells["split"] not in (known := (*SPLITS, PREDICT)):
             raise LayoutError(
-                f"{where}: split {cells['split']!r} is none of {', '.join(SPLITS)} ({self.key}.table)"
+                f"{where}: split {cells['split']!r} is none of {', '.join(known)} ({self.key}.table)"
             )
         start, end = (self._seconds(cells.get(column, ""), column, where) for column in ("start_s", "end_s"))
         if end is not None and end <= (start or 0.0):
@@ -78,7 +81,7 @@ class TableRows:
                 f"{where}: end_s {end:g} is not after start_s {start or 0:g} (config key {self.key}.table)"
             )
         offset = self._offset(cells, where)
-        used = self.settings.video or not imu
+        used = cells.get("video") and (self.settings.video or not imu)
         files = self._chapters(cells["video"], root, where) if used else []
         video = files[0] if files else None
         return Recording(
@@ -126,10 +129,11 @@ class TableRows:
             raise LayoutError(
                 f"{where}: give offset_s or video_start, not both (config key {self.key}.table)"
             )
-        if not self.settings.video:
+        if not self.settings.video or not cells.get("video"):
+            why = "the row names none" if self.settings.video else f"{self.key}.video is null"
             raise LayoutError(
-                f"{where}: {'offset_s' if offset else 'video_start'} places IMU on the clock of a video, but "
-                f"{self.key}.video is null: leave it empty"
+                f"{where}: {'offset_s' if offset else 'video_start'} places IMU on the clock of a video, but {why}: "
+                "leave it empty"
             )
         if start == CREATION_TIME:
             return None
@@ -158,10 +162,11 @@ class TableRows:
 
 
 def check_cuts(recordings: Sequence[Recording], path: Path, key: str) -> None:
-    """Refuse footage that is in two splits under two names."""
+    """Refuse footage that is in two splits under two names; that of `predict` may be in others."""
     by_file = defaultdict(list)
     for recording in recordings:
-        by_file[recording.video or recording.imu, *recording.chapters].append(recording)
+        if recording.split != PREDICT:
+            by_file[recording.video or recording.imu, *recording.chapters].append(recording)
     _check_chapters(by_file, path, key)
     for (file, *_), cuts in by_file.items():
         cuts.sort(key=lambda cut: cut.start_s)

@@ -19,9 +19,9 @@ class Recording:
     """One video with its IMU, one label, one split; of an IMU-only dataset (`video: null`) the IMU alone."""
 
     id: str
-    split: str  # "train", "val" or "test"
-    label: str
-    video: Path | None  # None in an IMU-only dataset
+    split: str  # "train", "val", "test" or "predict"
+    label: str  # may be "" in predict
+    video: Path | None  # None in an IMU-only dataset; may be None in predict
     imu: Path  # the same as `video` where the camera file holds the IMU
     group: str = ""  # session or subject, "" where unknown
     start_s: float = 0.0  # the part of the file that is this recording
@@ -60,7 +60,7 @@ class Layout(Protocol):
     """A reader of raw data."""
 
     def recordings(self) -> list[Recording]:
-        """List all recordings from split files; opens no media. Raises `LayoutError`."""
+        """List all recordings, those of the split `predict` included; opens no media. Raises `LayoutError`."""
         ...
 
     def clock_files(self, recording: Recording) -> list[Path]:

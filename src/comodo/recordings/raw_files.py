@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from comodo.config import DatasetSettings, ModelSettings, TeacherSettings
+from comodo.config import PREDICT, DatasetSettings, ModelSettings, TeacherSettings
 from comodo.jobs.class_paths import class_digest
 from comodo.layouts.ids import shard_of
 from comodo.layouts.opening import open_layout
@@ -63,7 +63,26 @@ def _stat(path: Path) -> str:
 
 
 def recordings_of(dataset: str, settings: DatasetSettings, shard: int | None = None) -> list[Recording]:
-    """Recordings of a dataset, or of one of its shards, in the order of the split files."""
+    """Return the labelled recordings of a dataset, or of one of its shards, in the order of the split files."""
+    return [recording for recording in _listed(dataset, settings, shard) if recording.split != PREDICT]
+
+
+def predicted_recordings(
+    dataset: str, settings: DatasetSettings, shard: int | None = None
+) -> list[Recording]:
+    """Return the recordings of the split `predict`, or those in a shard. A simulated dataset has none."""
+    if settings.simulate is not None:
+        return []
+    return [recording for recording in _listed(dataset, settings, shard) if recording.split == PREDICT]
+
+
+def predicted_shards(dataset: str, settings: DatasetSettings) -> list[int]:
+    """Return the shards that hold recordings of the split `predict`."""
+    found = predicted_recordings(dataset, settings)
+    return sorted({shard_of(recording.id, settings.shards) for recording in found})
+
+
+def _listed(dataset: str, settings: DatasetSettings, shard: int | None) -> list[Recording]:
     described = settings.model_dump_json()
     return _recordings(dataset, described) if shard is None else _by_shard(dataset, described)[shard]
 
@@ -116,9 +135,18 @@ def imu_state(dataset: str, settings: DatasetSettings, shard: int | None, marker
     """Return the digest of `raw_state`, and of the files that set the clock of the IMU (`Layout.clock_files`)."""
     if raw_state(dataset, settings, shard, marker) == AS_SIMULATED:
         return AS_SIMULATED
-    clock_files = open_layout(dataset, settings).clock_files
-    recordings = recordings_of(dataset, settings, shard)
-    state = fingerprint(recordings, clock_files)
+    return _imu_digest(dataset, settings, recordings_of(dataset, settings, shard))
+
+
+def predicted_state(dataset: str, settings: DatasetSettings, shard: int) -> str:
+    """Return the digest of the raw files of a shard's recordings of the split `predict`, as `imu_state`."""
+    recordings = predicted_recordings(dataset, settings, shard)
+    check_imu_described(dataset, settings, recordings)
+    return _imu_digest(dataset, settings, recordings)
+
+
+def _imu_digest(dataset: str, settings: DatasetSettings, recordings: list[Recording]) -> str:
+    state = fingerprint(recordings, open_layout(dataset, settings).clock_files)
     offsets = [[r.id, r.offset_s] for r in recordings if r.offset_s != 0]
     state += json_digest(offsets) if offsets else ""
     return state + class_digest(settings.class_path)

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from comodo.config import SPLITS, DatasetSettings
+from comodo.config import PREDICT, SPLITS, DatasetSettings
 from comodo.errors import ImuError
 from comodo.layouts.opening import open_layout
 from comodo.layouts.types import ImuSamples, Layout, Recording
@@ -47,7 +47,7 @@ def check_layout(settings: DatasetSettings | Mapping[str, Any], *, per_split: in
         open_layout("checked", own).recordings() == recordings,
         "recordings() lists different recordings each time",
     )
-    for split in SPLITS:
+    for split in (*SPLITS, PREDICT):
         for recording in [r for r in recordings if r.split == split][:per_split]:
             _check_recording(layout, recording, Path(own.root))
     missing = Path(own.root, "no such file")

@@ -237,3 +237,10 @@ def test_ids_that_look_like_paths(monkeypatch: pytest.MonkeyPatch, tmp_path: Pat
     found = listed(monkeypatch, [*GOOD, *(replace(r, label="class 0") for r in odd)])
     write_imu_shard(tmp_path / "0.h5", ((r, ImuError("imu_empty", "none")) for r in found))
     assert [path.name for path in tmp_path.iterdir()] == ["0.h5"]
+
+
+def test_recordings_to_classify_need_no_label_and_no_video(monkeypatch: pytest.MonkeyPatch) -> None:
+    night = recording(id="night", split="predict", label="", video=None)
+    assert listed(monkeypatch, [*GOOD, night])[-1] == night
+    with pytest.raises(LayoutError, match="it needs an id, a label"):
+        listed(monkeypatch, [*GOOD, replace(night, split="train")])

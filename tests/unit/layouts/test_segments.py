@@ -98,3 +98,12 @@ def test_each_sample_lies_in_the_run_of_its_label(labels: list[str]) -> None:
         holding = [run for run in runs if run.start_s <= moment < run.end_s]
         assert [run.label for run in holding] == ([label] if label else []) or len(labels) == 1
     assert all(isinstance(run, Segment) for run in runs)
+
+
+def test_recordings_to_classify_stay_whole(tmp_path: Path) -> None:
+    path = write_segments(tmp_path)
+    found = layout(tmp_path, HEADER, [*ROWS, "n,predict,,n.csv"], IMU_CSV, segments=str(path)).recordings()
+    assert [(r.id, r.label, r.end_s) for r in found if r.split == "predict"] == [("n", "", None)]
+    write_segments(tmp_path, [*SEGMENTS, "n,0,5,walk"])
+    with pytest.raises(LayoutError, match="'n' is in split predict of the table, so it takes no labels"):
+        layout(tmp_path, HEADER, [*ROWS, "n,predict,,n.csv"], IMU_CSV, segments=str(path)).recordings()

@@ -125,3 +125,16 @@ def test_a_missing_or_unreadable_split_file_is_named(tmp_path: Path) -> None:
     (folder / "test.txt").unlink()
     with pytest.raises(LayoutError, match=r"test\.txt does not exist.*datasets\.x\.splits"):
         read_split_files(folder, "datasets.x.splits")
+
+
+def test_recordings_to_classify_need_no_label(tmp_path: Path) -> None:
+    folder = write_splits(tmp_path)
+    (folder / "predict.txt").write_text("e\nf\tnever seen\ndance/g 1 2 3\n")
+    assert read_split_files(folder)[4:] == [
+        ("e", "", "predict"),
+        ("f", "never seen", "predict"),
+        ("dance/g", "dance", "predict"),
+    ]
+    (folder / "predict.txt").write_text("e\na\n")
+    with pytest.raises(LayoutError, match="'a' is listed in train and in predict"):
+        read_split_files(folder)

@@ -11,7 +11,7 @@ from comodo.errors import ImuError, LayoutError
 from comodo.layouts.camera import spread_paused
 from comodo.layouts.opening import open_layout
 from comodo.layouts.table import Table, check_imu_described
-from comodo.recordings.raw_files import labelled_state
+from comodo.recordings.raw_files import count_folds, labelled_state
 
 HEADER = "recording,split,label,video,imu"
 ROWS = ["a,train,walk,a.mp4,", "b,train,fly,b.mp4,", "c,val,walk,c.mp4,", "d,test,fly,d.mp4,"]
@@ -223,3 +223,46 @@ def test_gopro_files_run_at_a_steady_rate(
         assert time[-1] == pytest.approx(last_s, abs=0.005)
     assert np.median(np.linalg.norm(samples.accel, axis=0)) == pytest.approx(9.81, abs=1.0)
     assert np.abs(samples.gyro).max() < 10  # rad/s, not deg/s
+
+
+LISTED = [
+    f"{name},{split},{label},,{name}.csv"
+    for name, split, label in zip(
+        "abcd", ("train", "train", "val", "test"), ("walk", "fly", "walk", "fly"), strict=True
+    )
+]
+TO_CLASSIFY = ["e,predict,,,e.csv", "f,predict,,f.mp4,", "g,predict,,a.mp4,"]
+
+
+def test_recordings_to_classify_need_no_label_and_no_video(tmp_path: Path) -> None:
+    found = layout(tmp_path, HEADER, [*ROWS, *TO_CLASSIFY], IMU_CSV).recordings()
+    assert [(r.id, r.video, r.imu) for r in found[4:]] == [
+        ("e", None, tmp_path / "e.csv"),
+        ("f", tmp_path / "f.mp4", tmp_path / "f.mp4"),
+        ("g", tmp_path / "a.mp4", tmp_path / "a.mp4"),  # footage of train may be classified
+    ]
+    alone = layout(tmp_path, HEADER, [*LISTED, *TO_CLASSIFY[:2]], IMU_CSV, video=None).recordings()
+    assert [r.video for r in alone[4:]] == [None, tmp_path / "f.mp4"]
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ("e,predict,,,,", "the cell 'imu' is empty"),
+        (",predict,,,e.csv,", "the cell 'recording' is empty"),
+        ("a,predict,,,e.csv,", "'a' is listed in train and in predict"),
+        ("e,predict,,,e.csv,3", "offset_s places IMU on the clock of a video, but the row names none"),
+        ("e,Predict,,,e.csv,", "split 'Predict' is none of train, val, test, predict"),
+    ],
+)
+def test_a_bad_row_to_classify_is_refused(tmp_path: Path, row: str, message: str) -> None:
+    rows = [*(f"{row}," for row in ROWS), row]
+    with pytest.raises(LayoutError, match=message):
+        layout(tmp_path, HEADER + ",offset_s", rows, IMU_CSV).recordings()
+
+
+def test_folds_leave_the_split_of_labelled_rows_empty(tmp_path: Path) -> None:
+    rows = [*(f"{n},,walk,{n}.mp4,,s{n}" for n in range(2)), "2,,fly,2.mp4,,s2", "e,predict,,,e.csv,"]
+    made = layout(tmp_path, HEADER + ",group", rows, IMU_CSV, splits="loso")
+    assert [r.split for r in made.recordings()] == ["train", "train", "train", "predict"]
+    assert count_folds("own", made.settings) == 3

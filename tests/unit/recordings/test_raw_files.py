@@ -8,7 +8,16 @@ import pytest
 
 from comodo.config import DatasetSettings
 from comodo.layouts.types import Recording
-from comodo.recordings.raw_files import AS_SIMULATED, fingerprint, labelled_state, raw_state, recordings_of
+from comodo.recordings.raw_files import (
+    AS_SIMULATED,
+    fingerprint,
+    labelled_state,
+    predicted_recordings,
+    predicted_shards,
+    predicted_state,
+    raw_state,
+    recordings_of,
+)
 
 SPLITS = {"train": "a\tx\nb\ty\n", "val": "c\tx\nd\ty\n", "test": "e\tx\nf\ty\n"}
 
@@ -123,3 +132,20 @@ def test_fingerprint_stats_each_file_once(tmp_path: Path, monkeypatch: pytest.Mo
     cuts = [Recording(str(i), "train", "x", tmp_path / "v", tmp_path / "v", start_s=i) for i in range(50)]
     fingerprint(cuts)
     assert calls == [tmp_path / "v"]
+
+
+def test_recordings_to_classify_change_nothing_else(settings: DatasetSettings, tmp_path: Path) -> None:
+    assert predicted_recordings("d", settings) == predicted_shards("d", settings) == []
+    states = [raw_state("d", settings, shard, None) for shard in range(2)]
+    labelled = labelled_state("d", settings, None, None)
+    (tmp_path / "splits/predict.txt").write_text("n\nm\n")
+    own = settings.model_copy(update={"max_bad_fraction": 0.2})  # listed anew: lists are kept by settings
+    assert [r.id for r in predicted_recordings("d", own)] == ["n", "m"]
+    assert [r.id for r in recordings_of("d", own)] == list("abcdef")
+    assert [raw_state("d", own, shard, None) for shard in range(2)] == states
+    assert labelled_state("d", own, None, None) == labelled
+    shards = predicted_shards("d", own)
+    before = {shard: predicted_state("d", own, shard) for shard in shards}
+    name = predicted_recordings("d", own, shards[0])[0].id
+    (tmp_path / f"imu/{name}.csv").write_text("arrived")
+    assert predicted_state("d", own, shards[0]) != before[shards[0]]
