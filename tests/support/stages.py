@@ -6,28 +6,21 @@ Write the samples anew, after raising the number of the stage: `python -m tests.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
 import pandas as pd
-from numpy.typing import ArrayLike
 from safetensors.numpy import load_file
 
-from comodo.config import EvaluationSettings, load
+from comodo.config import load
 from comodo.deploy.classifier import load_classifier
 from comodo.deploy.package import figures_on_test
 from comodo.deploy.unlabelled import predict_recordings, read_signals
-from comodo.evaluate.anchors import score_anchors
-from comodo.evaluate.head import score_head
-from comodo.evaluate.results import Scores, write_scores
-from comodo.evaluate.svm import score_svm
 from comodo.jobs.versions import VERSIONS
 from comodo.layouts.opening import open_layout
 from comodo.recordings.folds import fold_windows
@@ -35,54 +28,14 @@ from comodo.recordings.image_motion import read_motion
 from comodo.recordings.index import read_groups
 from comodo.recordings.small_video import read_frames
 from comodo.recordings.sync import Stretch, estimate_sync
-from comodo.report.runs import evaluated_runs
-from comodo.report.write import write_report
-from comodo.storage.artefacts import create_hdf5, read_table, write_array, write_texts
+from comodo.storage.artefacts import read_table
+from tests.support.fixed_features import sample_evaluation
 from tests.support.project import ROOT, Project, tiny_config
+from tests.support.samples import Sample
 
 SAMPLES = ROOT / "tests/data/stages.json"
-VALUES = 24  # of each array
 RUN = "results/experiments/comodo/seed42"
 TEACHER = "results/tiny/teachers/small"
-
-
-@dataclass
-class Sample:
-    """What is kept of the output of a stage: digests of texts, values of arrays and how much these may differ."""
-
-    version: int
-    texts: dict[str, str] = field(default_factory=dict)
-    arrays: dict[str, tuple[float, list[float]]] = field(default_factory=dict)
-
-    def text(self, name: str, content: object) -> None:
-        """Keep the digest of a text, a table or anything that json can write."""
-        if isinstance(content, pd.DataFrame):
-            content = f"{content.dtypes.to_dict()}\n{content.to_csv()}"
-        if not isinstance(content, str):
-            content = json.dumps(content, sort_keys=True)
-        self.texts[name] = hashlib.sha256(content.encode()).hexdigest()[:16]
-
-    def array(self, name: str, values: ArrayLike, tolerance: float) -> None:
-        """Keep some values of an array, evenly spread; its shape counts as a text."""
-        array = np.asarray(values, dtype=np.float64)
-        self.text(f"shape of {name}", list(array.shape))
-        flat = array.ravel()
-        places = np.linspace(0, flat.size - 1, min(VALUES, flat.size)).astype(int)
-        self.arrays[name] = (tolerance, [round(float(value), 7) for value in flat[places]])
-
-
-def moved(stored: Sample, found: Sample) -> list[str]:
-    """Return the names of what differs between two samples of a stage."""
-    names = [
-        name for name in {**stored.texts, **found.texts} if stored.texts.get(name) != found.texts.get(name)
-    ]
-    for name in {**stored.arrays, **found.arrays}:
-        (tolerance, before), (_, now) = (kept.arrays.get(name, (0.0, [])) for kept in (stored, found))
-        if len(before) != len(now) or not np.allclose(
-            before, now, rtol=tolerance, atol=tolerance, equal_nan=True
-        ):
-            names.append(name)
-    return names
 
 
 def samples(project: Project, folder: Path) -> dict[str, Sample]:
@@ -93,7 +46,7 @@ def samples(project: Project, folder: Path) -> dict[str, Sample]:
     found["export"].text(
         "figures", figures_on_test({"anchors": project.folder / RUN / "tiny/anchors.json"}, "tiny")
     )
-    _evaluation(found, folder)
+    sample_evaluation(found, folder)
     return found
 
 
@@ -228,68 +181,6 @@ STAGES: dict[str, Callable[[Sample, Path], None]] = {
     "extract_features": _extract_features,
     "predict": _predict,
 }
-
-
-def _evaluation(found: dict[str, Sample], folder: Path) -> None:
-    """Sample the protocols and the report on fixed features: two classes and a half, 60 train and 30 test windows."""
-    features = folder / "features.h5"
-    _write_features(features)
-    settings = EvaluationSettings(labels_per_class=(2, "all"), label_draws=2)
-    scores = {
-        "anchors": score_anchors(features, settings),
-        "head": score_head(features, EvaluationSettings(labels_per_class=("all",))),
-        "svm": score_svm(features, settings),
-    }
-    for name, scored in scores.items():
-        found[f"evaluate_{name}"].text("scores", _rounded(scored.model_dump(mode="json", exclude_none=True)))
-    _report(found["report"], scores, folder)
-
-
-def _report(sample: Sample, scores: dict[str, Scores], folder: Path) -> None:
-    config = load(tiny_config())
-    runs = evaluated_runs(config)
-    for run in runs:
-        for protocol in run["protocols"]:
-            write_scores(scores[protocol], folder / run["folder"] / f"{protocol}.json")
-    history = folder / "history.json"
-    history.write_text(json.dumps([{"epoch": 0, "loss": 1.0, "zero_shot_mean": 0.5}]))
-    write_report(folder, runs, {str(history): "comodo"}, folder / "report", {"comodo": "frozen"})
-    sample.text("files", sorted(path.name for path in (folder / "report").iterdir()))
-    for name in ("accuracy.csv", "differences.csv"):
-        sample.text(name, pd.read_csv(folder / "report" / name).round(6))
-    for name in ("accuracy.md", "summary.md"):
-        sample.text(name, (folder / "report" / name).read_text())
-
-
-def _write_features(path: Path) -> None:
-    rng = np.random.default_rng(0)
-    classes = ["a", "b", "c"]
-    centres = rng.standard_normal((3, 6))
-    with create_hdf5(path) as file:
-        for split, count in (("train", 60), ("test", 30)):
-            own = np.arange(count) % 3
-            rows = centres[own] + rng.standard_normal((count, 6))
-            group = file.create_group(split)
-            for name in ("feature", "projected"):
-                write_array(group, name, rows.astype(np.float32))
-            write_array(group, "scores", (rows @ centres.T).astype(np.float32))
-            write_texts(group, "clip", [f"{split}{k}#00000" for k in range(count)])
-            write_texts(group, "label", [classes[k] for k in own])
-            write_texts(group, "recording", [f"{split}{k // 6}" for k in range(count)])
-        for rule in ("first", "medoid", "mean"):
-            group = file.create_group(f"anchors/{rule}")
-            write_array(group, "projected", centres.astype(np.float32))
-            write_texts(group, "label", classes)
-        file["classes"] = classes
-
-
-def _rounded(content: Any) -> Any:
-    """Numbers of six digits, for CPUs differ in the last ones."""
-    if isinstance(content, float):
-        return round(content, 6)
-    if isinstance(content, dict):
-        return {key: _rounded(value) for key, value in content.items()}
-    return [_rounded(value) for value in content] if isinstance(content, list) else content
 
 
 def stored() -> dict[str, Sample]:

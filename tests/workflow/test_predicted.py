@@ -43,7 +43,7 @@ def test_recordings_without_labels_are_classified(copied: Project, monkeypatch: 
     assert copied.plan(config, "predicted") == {}
 
     (raw / "splits/predict.txt").write_text("night-0\nnight-1\n=lost\twalking\n")
-    assert set(copied.plan(config, "predicted")) == {"predict", "merge_predictions"}
+    assert set(copied.plan(config, "predicted")) == {"predict", "merge_predictions", "predicted"}
     copied.run(config, "predicted")
     found = pd.read_csv(RUN / "predictions.csv")
     assert set(found.loc[found["reason"].isna(), "recording"]) == {"night-0", "night-1"}

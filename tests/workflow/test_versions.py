@@ -9,7 +9,8 @@ import pytest
 
 from comodo.jobs.versions import VERSIONS
 from tests.support.project import Project
-from tests.support.stages import Sample, moved, samples, stored
+from tests.support.samples import Sample, moved
+from tests.support.stages import samples, stored
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 ANEW = "then write the samples anew: python -m tests.support.stages"

@@ -64,6 +64,10 @@ class TableRows:
         cells.setdefault("split", UNDIVIDED)
         if self.settings.folds is not None:
             cells["split"] = cells["split"] or UNDIVIDED
+        if cells["split"] and cells["split"] not in (known := (*SPLITS, PREDICT)):
+            raise LayoutError(
+                f"{where}: split {cells['split']!r} is none of {', '.join(known)} ({self.key}.table)"
+            )
         predict = cells["split"] == PREDICT
         imu, gyro = self._sensors(cells, where)
         media = "video" if cells.get("video") or (self.settings.video and not predict) else "imu"
@@ -71,10 +75,6 @@ class TableRows:
         for column in ("recording", "split", *([] if predict else ["label"]), media):
             if not filled.get(column):
                 raise LayoutError(f"{where}: the cell {column!r} is empty (config key {self.key}.table)")
-        if cells["split"] not in (known := (*SPLITS, PREDICT)):
-            raise LayoutError(
-                f"{where}: split {cells['split']!r} is none of {', '.join(known)} ({self.key}.table)"
-            )
         start, end = (self._seconds(cells.get(column, ""), column, where) for column in ("start_s", "end_s"))
         if end is not None and end <= (start or 0.0):
             raise LayoutError(

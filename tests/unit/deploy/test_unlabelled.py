@@ -33,7 +33,7 @@ def settings_of(folder: Path) -> DatasetSettings:
 def test_windows_and_reasons(tmp_path: Path) -> None:
     save_trained(tmp_path / "student")
     write_csv(tmp_path / "a.csv")
-    write_csv(tmp_path / "short.csv", seconds=2.0)
+    write_csv(tmp_path / "short.csv", seconds=1.0)
     good = Recording("a", "predict", "", None, tmp_path / "a.csv")
     own = [
         good,
