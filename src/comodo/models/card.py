@@ -152,10 +152,13 @@ def _figures(about: About) -> str:
 
 
 def _classes(about: About, classes: Sequence[str]) -> str:
-    names = about.anchor_classes or tuple(classes)
-    if not names:
+    lists = {"classifier": tuple(classes), "anchors": about.anchor_classes}
+    named = {role: ", ".join(map(_text, names)) for role, names in lists.items() if names}
+    if not named:
         return "The student has no anchors and no classifier: `comodo fit` adds one from a few labels."
-    return ", ".join(_text(name) for name in names)
+    if len(set(named.values())) == 1:
+        return next(iter(named.values()))
+    return "\n".join(f"- {role}: {names}" for role, names in named.items())
 
 
 def _license(about: About) -> str:
