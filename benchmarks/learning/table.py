@@ -20,8 +20,9 @@ import pandas as pd
 import yaml
 
 from comodo.config import Config, load
+from comodo.report.intervals import differences, pool_hits
 from comodo.report.runs import EvaluatedRun, evaluated_runs
-from comodo.report.tables import collect, differences
+from comodo.report.tables import collect
 
 BEGIN = "<!-- learning: written by make benchmark-learning -->"
 END = "<!-- learning: end -->"
@@ -77,7 +78,7 @@ def measured(folder: Path, config: Config) -> tuple[pd.DataFrame, pd.DataFrame]:
             if own["objective"] == "comodo"
             and (base := place.get((own["dataset"], own["student"], baseline))) not in (None, name)
         }
-        found = differences(folder / "results", runs, pairs)
+        found = differences(pool_hits(folder / "results", runs), pairs)
         methods = [objective(settings[name]) for name in found["experiment"]]
         students = [settings[name]["student"] for name in found["experiment"]]
         names = [f"{s}, {method} − {baseline}" for s, method in zip(students, methods, strict=True)]

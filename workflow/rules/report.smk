@@ -53,6 +53,11 @@ rule report:
             if CANDIDATES
             else {}
         ),
+        page=report(
+            "results/report/index.html",
+            category="Report",
+            caption="../report/page.rst",
+        ),
         accuracy=report(
             "results/report/accuracy.csv",
             category="Accuracy",
@@ -98,6 +103,9 @@ rule report:
         recordings=RECORDINGS,
         costs=EXPORTS,
         candidates=CANDIDATES,
+        # for the page alone; functions of `input` are no rerun triggers
+        config=lambda wildcards, input: CONFIG.model_dump(mode="json", exclude_defaults=True),
+        project=lambda wildcards, input: str(workflow.basedir),
         baselines={name: e.baseline for name, e in EXPERIMENTS.items() if e.baseline not in (None, name)},
     message:
         "Writing the report"

@@ -18,4 +18,6 @@ with job_log(snakemake.log[0]):
         recordings=snakemake.params.recordings,
         sync=[Path(path) for path in snakemake.input.sync],
         costs=snakemake.params.costs,
+        config=snakemake.params.config,
+        project=Path(snakemake.params.project),
     )

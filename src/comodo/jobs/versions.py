@@ -30,5 +30,5 @@ VERSIONS: Final = {
     "evaluate_svm": 3,
     "export": 1,
     "predict": 1,
-    "report": 6,
+    "report": 7,
 }

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from comodo.evaluate.bootstrap import paired_difference, sum_by_group
 from comodo.evaluate.identity import check_features
 from comodo.evaluate.metrics import CLASS_SCORES
 from comodo.evaluate.results import Scores, read_scores
@@ -21,10 +18,6 @@ COLUMNS: Final = [
     *("labels_per_class", "scoring", "top1", "top3", "top5", "n_test", "experiment", *CLASS_SCORES, "fold"),
 ]
 SCORES: Final = ["top1", "top3", "top5", *CLASS_SCORES]
-DIFFERENCES: Final = [
-    *("eval_dataset", "experiment", "baseline", "protocol", "labels_per_class", "scoring"),
-    *("seeds", "difference", "low", "high", "groups", "group_low", "group_high"),
-]
 # Score files and their names in the tables.
 PROTOCOLS: Final = {"anchors": "anchor", "head": "head", "svm": "svm"}
 
@@ -64,87 +57,6 @@ def read_run(results: Path, run: EvaluatedRun, protocol: str) -> Scores:
     scores = read_scores(folder / f"{protocol}.json", protocol)
     check_features(folder / "features.h5", scores.features, run["trained_by"])
     return scores
-
-
-def differences(
-    results: Path,
-    runs: Sequence[EvaluatedRun],
-    baselines: Mapping[str, str],
-    groups: Mapping[str, Mapping[str, str]] | None = None,
-) -> pd.DataFrame:
-    """Return what each experiment gains in top-1 over its baseline, wherever both were measured alike.
-
-    The test recordings of all folds of a dataset are pooled.
-
-    Args:
-        results: the folder that the runs' folders are relative to.
-        runs: of `evaluated_runs`.
-        baselines: an experiment's baseline, by the experiment's name.
-        groups: group of each recording, by dataset and recording; "" or missing if unknown.
-
-    Returns:
-        A table with the columns `DIFFERENCES`; difference and the ends of the 95 % intervals are fractions. low and
-        high are from a bootstrap over recordings. group_low and group_high are from a bootstrap over groups, where a
-        recording without a group is one of its own; missing if test has fewer than two known groups.
-    """
-    hits: dict[tuple[str, ...], dict[int, list[float]]] = {}
-    tested: dict[tuple[str, str], dict[int | None, Scores]] = {}
-    for run in runs:  # folds in order
-        if run["experiment"] is None or run["seed"] is None:
-            continue
-        for name in run["protocols"]:
-            scores = read_run(results, run, name)
-            tested.setdefault((run["eval_dataset"], name), {})[run["fold"]] = scores
-            for row in scores.results:
-                key = (run["eval_dataset"], run["experiment"], name, str(row.labels_per_class), row.scoring)
-                hits.setdefault(key, {}).setdefault(run["seed"], []).extend(row.hits)
-    rows = []
-    for (dataset, experiment, name, labels, scoring), ours in hits.items():
-        baseline = baselines.get(experiment)
-        theirs = hits.get((dataset, str(baseline), name, labels, scoring))
-        seeds = sorted(ours.keys() & (theirs or {}).keys(), key=str)  # the order that the bootstrap draws in
-        if theirs is None or not seeds:
-            continue
-        folds = tested[dataset, name].values()  # each recording is test in one of them
-        recordings = [recording for scores in folds for recording in scores.recordings]
-        counts = (
-            np.array([ours[seed] for seed in seeds]),
-            np.array([theirs[seed] for seed in seeds]),
-            np.array([number for scores in folds for number in scores.windows]),
-        )
-        about = (dataset, experiment, baseline, PROTOCOLS[name], labels, scoring)
-        interval = paired_difference(*counts)
-        by_group = _by_group(*counts, recordings, (groups or {}).get(dataset, {}))
-        rows.append((*about, len(seeds), *interval, *by_group))
-    return pd.DataFrame(rows, columns=DIFFERENCES).astype(
-        {"groups": "Int64", "group_low": "float64", "group_high": "float64"}
-    )
-
-
-def _by_group(
-    ours: NDArray[Any],
-    baseline: NDArray[Any],
-    windows: NDArray[Any],
-    recordings: Sequence[str],
-    known: Mapping[str, str],
-) -> tuple[int | None, float | None, float | None]:
-    """Return the number of groups and the interval over them; None where fewer than two are known.
-
-    Args:
-        ours: (S, R), as for `paired_difference`.
-        baseline: (S, R).
-        windows: (R,).
-        recordings: R ids.
-        known: group by recording.
-    """
-    groups = [known.get(recording, "") for recording in recordings]
-    if len({*groups} - {""}) < 2:
-        return None, None, None
-    # a name that no group has makes a recording without a group one of its own
-    names = [group or f"\0{number}" for number, group in enumerate(groups)]
-    counts = [sum_by_group(each, names) for each in (ours, baseline, windows)]
-    interval = paired_difference(counts[0], counts[1], counts[2])
-    return len({*names}), interval.low, interval.high
 
 
 def mean_over_seeds(table: pd.DataFrame) -> pd.DataFrame:

@@ -6,16 +6,22 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from comodo.clips.quality import read_quality, summarise_notes
 from comodo.evaluate.results import read_scores
 from comodo.recordings.index import read_groups
 from comodo.recordings.sync_table import read_sync, summarise_sync
 from comodo.report.cost import collect_cost, cost_text, plot_cost
 from comodo.report.figures import plot_label_efficiency, plot_training
+from comodo.report.intervals import differences, pool_hits
+from comodo.report.page.provenance import environment
+from comodo.report.page.render import write_page
+from comodo.report.page.sections import report_sections
 from comodo.report.published import write_published
 from comodo.report.runs import EvaluatedRun
 from comodo.report.summary import gains_text, summary
-from comodo.report.tables import collect, differences, mean_over_seeds
+from comodo.report.tables import collect, mean_over_seeds
 from comodo.storage.files import atomic
 
 
@@ -31,11 +37,14 @@ def write_report(
     recordings: Mapping[str, str] | None = None,
     sync: Sequence[Path] = (),
     costs: Mapping[str, str] | None = None,
+    config: Mapping[str, Any] | None = None,
+    project: Path | None = None,
 ) -> None:
     """Write the tables and figures of everything that was measured.
 
     accuracy.csv, accuracy.md, differences.csv, summary.md, training.png, label-efficiency.png; beside published figures
-    also published.csv and published.md; where students are exported also cost.csv and cost.png.
+    also published.csv and published.md; where students are exported also cost.csv and cost.png. With `config` also
+    index.html, the page that shows all of it.
 
     Args:
         results: the folder that the runs' folders are relative to.
@@ -49,10 +58,13 @@ def write_report(
         recordings: the dataset of each index of recordings, by its path, for intervals over groups.
         costs: the experiment of each cost.json, by its path.
         sync: of `comodo.recordings.sync_table`; the summary counts the recordings that are out of step.
+        config: the config as used; None: no page.
+        project: folder of the Snakefile, whose commit the page names.
     """
     table = collect(results, runs)
     groups = {dataset: read_groups(Path(path)) for path, dataset in (recordings or {}).items()}
-    gained = differences(results, runs, baselines, groups)
+    pooled = pool_hits(results, runs)
+    gained = differences(pooled, baselines, groups)
     if candidates and published is not None:
         write_published(table, candidates, published, folder)
     cost = collect_cost(costs, table) if costs else None
@@ -67,12 +79,15 @@ def write_report(
         table.to_csv(partial, index=False)
     with atomic(folder / "accuracy.md") as partial:
         partial.write_text(mean_over_seeds(table).to_markdown(index=False) + "\n")
+    chances = {
+        run["eval_dataset"]: 1 / read_scores(results / run["folder"] / "svm.json").n_classes for run in runs
+    }
     with atomic(folder / "summary.md") as partial:
         note = "Top-1 accuracy on the test split, per cent"
         seeds = table["seed"].nunique()
         note += f", mean ± standard deviation over {seeds} seeds" if seeds > 1 else ""
         short = summary(table)
-        text = f"{note}. n: test windows. Chance: {_chances(results, runs)}.\n"
+        text = f"{note}. n: test windows. Chance: {_chances_text(chances)}.\n"
         if short.groupby("on")["n"].nunique().max() > 1:
             text += "\nEncoders with another n on the same dataset were scored on other windows.\n"
         if table["fold"].notna().any():
@@ -95,11 +110,32 @@ def write_report(
         plot_training(histories, partial)
     with atomic(folder / "label-efficiency.png") as partial:
         plot_label_efficiency(table, partial)
+    if config is None:
+        return
+    beside = folder / "published.csv"
+    sections = report_sections(
+        results=results,
+        runs=runs,
+        pooled=pooled,
+        table=table,
+        gained=gained,
+        chances=chances,
+        histories=histories,
+        baselines=baselines,
+        quality=quality,
+        recordings=recordings or {},
+        sync=sync,
+        cost=cost,
+        beside=pd.read_csv(beside) if candidates and beside.exists() else None,
+        config=config,
+    )
+    write_page(
+        folder / "index.html",
+        "comodo: report",
+        sections,
+        environment(results / "benchmarks", project or Path()),
+    )
 
 
-def _chances(results: Path, runs: Sequence[EvaluatedRun]) -> str:
-    """Chance level of each evaluated dataset, from the number of its classes."""
-    chances = {
-        run["eval_dataset"]: 100 / read_scores(results / run["folder"] / "svm.json").n_classes for run in runs
-    }
-    return ", ".join(f"{chance:.1f} on {dataset}" for dataset, chance in sorted(chances.items()))
+def _chances_text(chances: Mapping[str, float]) -> str:
+    return ", ".join(f"{100 * chance:.1f} on {dataset}" for dataset, chance in sorted(chances.items()))

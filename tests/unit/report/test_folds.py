@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from comodo.config import load
+from comodo.report.intervals import differences, pool_hits
 from comodo.report.published import candidates
 from comodo.report.runs import evaluated_runs
 from comodo.report.summary import summary
-from comodo.report.tables import collect, differences, mean_over_seeds
+from comodo.report.tables import collect, mean_over_seeds
 
 CONFIG = load(
     {
@@ -81,7 +82,7 @@ def test_mean_and_deviation_over_folds(results: Path) -> None:
 def test_recordings_of_all_folds_are_pooled(results: Path) -> None:
     """Mean gain of the seeds: 2, 0 and 5 of 40 windows; each recording is a group of its own."""
     groups = {"home": {f"r{fold}": f"g{fold}" for fold in range(3)}}
-    (row,) = differences(results, RUNS, {"ours": "base"}, groups).to_dict("records")
+    (row,) = differences(pool_hits(results, RUNS), {"ours": "base"}, groups).to_dict("records")
     assert row["difference"] == pytest.approx(7 / 40)
     assert (row["seeds"], row["groups"]) == (2, 3)
     assert (row["low"], row["high"]) == (row["group_low"], row["group_high"])

@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 
 from comodo.config import load
+from comodo.report.intervals import DIFFERENCES, differences, pool_hits
 from comodo.report.runs import evaluated_runs
 from comodo.report.summary import gains, gains_text, summary
-from comodo.report.tables import COLUMNS, DIFFERENCES, collect, differences, mean_over_seeds
+from comodo.report.tables import COLUMNS, collect, mean_over_seeds
 from comodo.report.write import write_report
 from comodo.storage.artefacts import write_table
 
@@ -91,7 +92,7 @@ def test_summary_is_one_row_per_encoder(results: Path) -> None:
 
 
 def test_difference_to_the_baseline(results: Path) -> None:
-    table = differences(results, RUNS, BASELINES)
+    table = differences(pool_hits(results, RUNS), BASELINES)
     assert set(table["experiment"]) == {"ours"}
     assert len(table) == 6
     row = table[(table["scoring"] == "decision") & (table["labels_per_class"] == "all")].iloc[0]
@@ -116,7 +117,7 @@ def test_intervals_over_groups(tmp_path: Path) -> None:
             path.write_text(json.dumps({**about, "results": [{**row, "hits": hits}]}))
 
     def interval(groups: dict[str, str]) -> list[Any]:
-        table = differences(tmp_path, runs, BASELINES, {"home": groups})
+        table = differences(pool_hits(tmp_path, runs), BASELINES, {"home": groups})
         assert table.columns.tolist() == DIFFERENCES
         found = table.loc[0, ["difference", "low", "high"]].tolist()
         assert found == pytest.approx([0.1, -0.05, 0.25])
@@ -127,13 +128,13 @@ def test_intervals_over_groups(tmp_path: Path) -> None:
     assert interval({**two, "c": "p", "d": "", "other": "q"})[0] is pd.NA  # one group in test
     assert interval({"a": "p", "c": "q"})[0] == 4  # b and d are groups of their own
     assert interval(dict(zip("abcd", "pqrs", strict=True))) == pytest.approx([4, -0.05, 0.25])
-    text = gains_text(differences(tmp_path, runs, BASELINES, {"home": two}))
+    text = gains_text(differences(pool_hits(tmp_path, runs), BASELINES, {"home": two}))
     assert text.count("+10.0 [-5.0, +25.0]") == text.count("+10.0 [+10.0, +10.0]") == 2  # protocols
     assert "comparisons" not in text
 
 
 def test_many_comparisons_are_noted(results: Path) -> None:
-    table = differences(results, RUNS, BASELINES)
+    table = differences(pool_hits(results, RUNS), BASELINES)
     shown = table[table["scoring"] != "medoid"]
     assert "comparisons" not in gains_text(table)
     many = pd.concat([shown.assign(experiment=f"ours{number}") for number in range(5)])
