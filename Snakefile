@@ -65,3 +65,5 @@ rule distilled:
 rule predicted:
     input:
         predictions,
+    params:
+        datasets=listed_to_predict,

@@ -83,6 +83,7 @@ rule merge_predictions:
         runtime=10,
     params:
         version=VERSIONS["predict"],
+        raw=all_predicted_raw,
     message:
         "Merging the predictions of {wildcards.experiment}, {wildcards.fold}seed {wildcards.seed}"
     script:

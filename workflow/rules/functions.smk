@@ -181,13 +181,34 @@ def scores_of_experiment(wildcards):
 def predictions_of_run(wildcards):
     """Input function: the predictions of a student for each shard with recordings to classify."""
     dataset = EXPERIMENTS[wildcards.experiment].dataset
-    found = predicted_shards(dataset, CONFIG.datasets[dataset])
-    if not found:
-        raise WorkflowError(f"datasets.{dataset} lists no recordings of the split {PREDICT}")
-    if not ranks_classes(wildcards.experiment):
-        raise WorkflowError(f"experiments.{wildcards.experiment}: its students have no classes to predict")
     run = f"results/experiments/{wildcards.experiment}/{wildcards.fold}seed{wildcards.seed}"
-    return [f"{run}/predictions/{shard}.parquet" for shard in found]
+    return [f"{run}/predictions/{shard}.parquet" for shard in shards_to_predict(dataset)]
+
+
+def shards_to_predict(dataset):
+    """The shards with recordings to classify; none where the recordings cannot be listed: params give the reason."""
+    try:
+        return predicted_shards(dataset, CONFIG.datasets[dataset])
+    except LayoutError:
+        return []
+
+
+def all_predicted_raw(wildcards):
+    """Params function: a digest of the raw files of all recordings to classify. Raises where there are none."""
+    dataset = EXPERIMENTS[wildcards.experiment].dataset
+    settings = CONFIG.datasets[dataset]
+    try:
+        states = [predicted_state(dataset, settings, shard) for shard in predicted_shards(dataset, settings)]
+    except LayoutError as error:
+        raise WorkflowError(str(error))
+    if not states:
+        raise WorkflowError(f"datasets.{dataset} lists no recordings of the split {PREDICT}: add some")
+    if not ranks_classes(wildcards.experiment):
+        raise WorkflowError(
+            f"experiments.{wildcards.experiment}: its students have no classes to predict: name an experiment with a "
+            "teacher or a classifier"
+        )
+    return states
 
 
 def ranks_classes(experiment):
@@ -197,18 +218,27 @@ def ranks_classes(experiment):
 
 
 def predictions(wildcards):
-    """Input function: the predictions of all distilled students, where their dataset lists recordings to classify."""
-    try:
-        asked = {dataset for dataset in DATASETS if predicted_shards(dataset, CONFIG.datasets[dataset])}
-    except LayoutError:
-        return []  # the rules that list the recordings give the reason
+    """Input function: the predictions of all trained students whose dataset lists recordings to classify."""
     return [
         f"results/experiments/{experiment}/{fold}seed{seed}/predictions.csv"
         for experiment, settings in EXPERIMENTS.items()
-        if settings.dataset in asked and settings.objective != "none" and ranks_classes(experiment)
+        if settings.objective != "none" and ranks_classes(experiment) and shards_to_predict(settings.dataset)
         for fold in fold_folders(settings.dataset)
         for seed in CONFIG.seeds
     ]
+
+
+def listed_to_predict(wildcards):
+    """Params function of the target `predicted`: raises where there is nothing to predict, or no list to read."""
+    try:
+        found = [dataset for dataset in DATASETS if predicted_shards(dataset, CONFIG.datasets[dataset])]
+    except LayoutError as error:
+        raise WorkflowError(str(error))
+    if not found:
+        raise WorkflowError(f"no dataset of the config lists recordings of the split {PREDICT}: add some")
+    if not predictions(wildcards):
+        raise WorkflowError(f"no experiment on {', '.join(found)} has students with classes to predict")
+    return found
 
 
 def predicted_raw(wildcards):

@@ -27,7 +27,7 @@ def best_experiment(accuracies: pd.DataFrame, gained: pd.DataFrame, dataset: str
         rows = own[(own["protocol"] == protocol) & (own["scoring"] == scoring)]
         rows = rows[rows["labels_per_class"] == "all"] if protocol == "svm" else rows
         if len(rows):
-            return str(rows.loc[rows["top1"].idxmax(), "experiment"])
+            return str(rows["experiment"].iloc[int(rows["top1"].to_numpy().argmax())])
     return None
 
 
