@@ -90,8 +90,9 @@ def _forest(gained: pd.DataFrame, dataset: str) -> Figure:
         for key in gained[["protocol", "labels_per_class", "scoring"]].itertuples(index=False, name=None)
     ]
     rows = gained.assign(measured=columns)
+    first = next((name for name in columns if "mean anchors" in name), columns[0])
     traces: list[dict[str, Any]] = []
-    for number, (measured, own) in enumerate(rows.groupby("measured", sort=False)):
+    for measured, own in rows.groupby("measured", sort=False):
         ours = labels([f"{a} − {b}" for a, b in zip(own["experiment"], own["baseline"], strict=True)])
         gain = percent(own["difference"])
         traces.append(
@@ -101,7 +102,7 @@ def _forest(gained: pd.DataFrame, dataset: str) -> Figure:
                 "name": label(measured),
                 "x": gain.round(3).tolist(),
                 "y": ours,
-                "visible": number == 0,
+                "visible": measured == first,
                 "marker": {"size": 9, "color": colour(0)},
                 "error_x": {
                     "type": "data",
@@ -121,13 +122,16 @@ def _forest(gained: pd.DataFrame, dataset: str) -> Figure:
         }
         for n, trace in enumerate(traces)
     ]
+    active = list(dict.fromkeys(columns)).index(first)
     most = rows.groupby("measured").size().max()
     layout = {
         "height": 170 + ROW * int(most),
         "xaxis": {"title": {"text": "gain in top-1, points"}, "zeroline": True, "zerolinewidth": 2},
         "yaxis": {"autorange": "reversed", "automargin": True},
         "showlegend": False,
-        "updatemenus": [{"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}],
+        "updatemenus": [
+            {"buttons": buttons, "active": active, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
+        ],
     }
     data = pd.DataFrame(
         {

@@ -5,10 +5,14 @@ const root = document.documentElement, system = matchMedia("(prefers-color-schem
 
 // Theme: that of the system until the button chooses.
 const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
-function themed(layout, dark) {
+function themed({ data, layout }, dark) {
+  const count = data.filter((trace) => trace.showlegend !== false).length;
   const text = dark ? "#e8e8ea" : "#1c1c1e", line = dark ? "#3a3d45" : "#d5d5dc", zero = dark ? "#a9a9b3" : "#5b5b63";
   const made = structuredClone(layout);
   Object.assign(made, { paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: text, size: 13 } });
+  const entries = made.showlegend ? count : 0, more = innerWidth < 600 ? 24 * (entries - Math.ceil(entries / 3)) : 0; // a column on a phone
+  made.height += more;
+  made.margin.b += more;
   for (const axis of ["xaxis", "yaxis"]) {
     made[axis] = { gridcolor: line, zerolinecolor: zero, linecolor: line, ...made[axis] };
   }
@@ -18,7 +22,7 @@ function themed(layout, dark) {
 const settings = { responsive: true, displaylogo: false, displayModeBar: false };
 function draw(dark = isDark()) {
   for (const [id, figure] of Object.entries(figures)) {
-    Plotly.react(`plot-${id}`, figure.data, themed(figure.layout, dark), settings);
+    Plotly.react(`plot-${id}`, figure.data, themed(figure, dark), settings);
   }
   const button = document.getElementById("theme");
   button.setAttribute("aria-pressed", String(dark));
