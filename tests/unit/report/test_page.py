@@ -35,12 +35,10 @@ def measured(tmp_path: Path) -> tuple[Path, list[EvaluatedRun]]:
         confusion = [[sum(hits), 8 - sum(hits)], [0, 0]]
         for protocol in run["protocols"]:
             scoring, number = ("mean", 0) if protocol == "anchors" else ("decision", "all")
-            result = Result.model_validate(
-                {
-                    "labels_per_class": number, "scoring": scoring, "hits": hits,
-                    "top1": sum(hits) / 8, "top3": 1, "top5": 1, "classes": ["a", "b"], "class_accuracy": [sum(hits) / 8, 0], "confusion": confusion,
-                }
-            )  # fmt: skip
+            values = {"top1": sum(hits) / 8, "top3": 1, "top5": 1, "hits": hits, "confusion": confusion}
+            by_class = {"classes": ["a", "b"], "class_accuracy": [sum(hits) / 8, 0]}
+            about = {"labels_per_class": number, "scoring": scoring}
+            result = Result.model_validate({**about, **values, **by_class})
             path = tmp_path / run["folder"] / f"{protocol}.json"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_scores(scores_on(["r1"] * 4 + ["r2"] * 4, ["a", "b"], [result]), path)
