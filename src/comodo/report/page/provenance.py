@@ -7,13 +7,13 @@ import platform
 import subprocess
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import yaml
 
-from comodo import __version__
 from comodo.report.page.blocks import Section, Table
 from comodo.report.runs import EvaluatedRun
 from comodo.storage.packages import package_versions
@@ -49,7 +49,7 @@ def environment(benchmarks: Path, project: Path) -> dict[str, Any]:
     """
     about = {
         "written": datetime.now(UTC).isoformat(timespec="seconds"),
-        "comodo": __version__,
+        "comodo": version("comodo"),
         "commit": commit_of(project),
         "python": platform.python_version(),
         "machine": f"{platform.platform()}, {os.cpu_count()} cores",
