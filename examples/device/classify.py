@@ -35,7 +35,10 @@ def main(graph, csv):
         key.removeprefix("comodo."): json.loads(text) for key, text in stored.items() if key[:7] == "comodo."
     }
     table = np.genfromtxt(csv, delimiter=",", skip_header=1)
-    for start, window in windows(table, about["rate_hz"], about["clip_s"], about["max_gap_s"]):
+    found = list(windows(table, about["rate_hz"], about["clip_s"], about["max_gap_s"]))
+    if not found:
+        sys.exit(f"{csv}: no whole window of {about['clip_s']} s: is the time in seconds?")
+    for start, window in found:
         scores = session.run(["scores"], {"windows": window[None]})[0][0]
         second, best = np.argsort(scores)[-2:]
         unknown = (
@@ -45,4 +48,6 @@ def main(graph, csv):
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit(__doc__)
     main(*sys.argv[1:])

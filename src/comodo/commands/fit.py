@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,6 +98,16 @@ def _of_features(options: argparse.Namespace) -> Labelled:
         return Labelled(train["feature"][:], train["label"].asstr()[:], groups)
 
 
+def check_names(labels: Path, named: Iterable[str], files: Sequence[Path]) -> None:
+    """Raise `CommandError` where a name in the labels fits several files."""
+    counts = Counter(path.name for path in files)
+    for name in dict.fromkeys(named):
+        if name not in map(str, files) and counts[Path(name).name] > 1:
+            raise CommandError(
+                f"{labels} names {name}, which fits several files of --imu: write the path as given there"
+            )
+
+
 def _of_files(options: argparse.Namespace, folder: Path) -> tuple[Labelled, int]:
     """Return the labelled windows of IMU files, and how many files could not be used."""
     import numpy as np
@@ -112,9 +123,10 @@ def _of_files(options: argparse.Namespace, folder: Path) -> tuple[Labelled, int]
     form = input_format(options, about.input if about else None)
     table = read_labels(options.labels)
     windows, labels, groups, used = [], [], [], set()
+    check_names(options.labels, table["file"], options.imu)
     faults = 0
     for path, (settings, gyro) in imu_files(options, form).items():
-        segments = segments_of(table, path)
+        segments = segments_of(table, path, [str(other) for other in options.imu if other != path])
         if segments.empty:
             warn(f"{path}: no segment of {options.labels} names it")
             continue

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import csv
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TextIO
@@ -45,9 +46,13 @@ def follow(options: argparse.Namespace) -> int:
             }
             print(json.dumps(row, ensure_ascii=False), flush=True)
 
-    for sample in _samples(sys.stdin, columns):
-        show(stream.push([sample[1:]], sample[:1]))
-    show(stream.close())
+    try:
+        for sample in _samples(sys.stdin, columns):
+            show(stream.push([sample[1:]], sample[:1]))
+        show(stream.close())
+    except BrokenPipeError:  # the reader, such as `head`, has enough; Python would flush once more at its end
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     warn(*(f"note: {text}" for text in stream.notes))
     warn(f"{stream.left_out} windows left out for holes, {stream.ignored} samples ignored")
     return 0

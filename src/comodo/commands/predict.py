@@ -108,6 +108,12 @@ def predict_files(options: argparse.Namespace) -> int:
 
     if options.top < 1:
         raise CommandError(f"--top {options.top}: give at least 1")
+    names = [path.name for path in options.imu]
+    if options.plot is not None and (twice := [name for name in names if names.count(name) > 1]):
+        raise CommandError(
+            f"--plot: two files are called {twice[0]}, and so would be their timelines: run the command once for each, "
+            "with another folder"
+        )
     inputs = [Path(options.student), *options.imu]
     writable = output_file("--out", options.out, inputs, "a table by `comodo predict`", _is_predictions)
     if writable.suffix.lower() not in (".csv", ".parquet"):

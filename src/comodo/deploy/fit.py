@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -27,6 +27,7 @@ from comodo.storage.regular import open_text
 
 LABEL_COLUMNS: Final = ("file", "start_s", "end_s", "label")
 FOLDS: Final = 5
+SLACK_S: Final = 1e-6  # by which neighbours may overlap: times are written in decimals
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,8 @@ def read_labels(path: Path) -> pd.DataFrame:
     """Read labelled segments: file, start_s, end_s (s after the start of the recording) and label.
 
     Raises:
-        DataError: if a column is missing, or a row has no label or no time. The message names the row.
+        DataError: if a column is missing, a row has no label or no time, or segments of a file overlap. The message
+            names the row.
     """
     try:
         with open_text(path) as file:
@@ -68,15 +70,34 @@ def read_labels(path: Path) -> pd.DataFrame:
             raise DataError(
                 f"{path}, row {row}: start_s must be from 0 on and less than end_s: {start:g}, {end:g}"
             )
+    in_time = table.sort_values(["file", "start_s"])
+    overlaps = (in_time["file"] == in_time["file"].shift()) & (
+        in_time["start_s"] < in_time["end_s"].shift() - SLACK_S
+    )
+    for row in in_time.index[overlaps]:
+        raise DataError(
+            f"{path}, row {row + 2}: the segment from {table.loc[row, 'start_s']:g} s overlaps another one of "
+            f"{table.loc[row, 'file']}: correct their times"
+        )
     return table
 
 
-def segments_of(labels: pd.DataFrame, recording: Path) -> pd.DataFrame:
-    """Return the segments of a recording: those with its path or, if no other path fits, its file name."""
-    whole = labels["file"] == str(recording)
-    return labels[
-        whole if whole.any() else labels["file"].map(lambda name: Path(name).name) == recording.name
-    ]
+def segments_of(labels: pd.DataFrame, recording: Path, others: Collection[str] = ()) -> pd.DataFrame:
+    """Return the segments of a recording: those with its path or, if there are none, those with its file name.
+
+    Args:
+        labels: table of `read_labels`.
+        recording: its file.
+        others: paths of other recordings; segments with such a path are theirs.
+    """
+    own = labels["file"] == str(recording)
+    if not own.any():
+        own = (
+            labels["file"]
+            .map(lambda name: name not in others and Path(name).name == recording.name)
+            .astype(bool)
+        )
+    return labels[own]
 
 
 def labelled_windows(
@@ -167,6 +188,8 @@ def save_with_head(student: Path, kind: str, data: Labelled, target: Path) -> Ca
         )
         save_fitted(partial, kind, arrays, classes, calibration)
         if trained.about is not None:
-            (partial / CARD).write_text(model_card(trained.about, trained.student, classes))
+            own = {} if calibration is None else {"fitted": calibration}
+            about = trained.about.model_copy(update={"calibration": own})
+            (partial / CARD).write_text(model_card(about, trained.student, classes))
         write_sums(partial)
     return calibration

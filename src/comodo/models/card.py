@@ -61,7 +61,7 @@ features = comodo.embed(student, comodo.cut_windows(signal, seconds={clip_s}))
 
 To share this folder: `hf upload user/name .`"""
 LIMITS: Final = """The student was trained on one sensor position and on few people. A sensor that is worn elsewhere,
-turned, or of another range gives other features. Every prediction is one of the classes below. Scores are
+turned, or of another range gives other features. Every prediction is one of the classes above. Scores are
 calibrated on recordings like those of the training. Energy and latency on a phone were not measured."""
 
 

@@ -126,6 +126,10 @@ def test_labels_of_the_workflow(finished: object, tmp_path: Path) -> None:
         ([("a.csv", 4, 4, "x")], "row 2: start_s must be from 0 on and less than end_s"),
         ([("a.csv", 0, 4, "")], "row 2: file or label is empty"),
         ([("a.csv", 0, 1, "x"), ("a.csv", 90, 99, "y")], "hold no whole window"),
+        (
+            [("a.csv", 0, 30, "x"), ("a.csv", 10, 40, "y")],
+            "row 3: the segment from 10 s overlaps another one of a.csv",
+        ),
     ],
 )
 def test_labels_that_cannot_be_used_are_named(
@@ -158,3 +162,28 @@ def test_an_existing_folder_is_not_replaced(tmp_path: Path, capsys: pytest.Captu
     write_labels(THREE)
     assert fit("--imu", "a.csv") == 1
     assert "--out fitted exists" in capsys.readouterr().err
+
+
+def test_a_name_that_fits_two_files_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    save_trained(tmp_path / "student")
+    for folder in ("one", "two"):
+        Path(folder).mkdir()
+        write_csv(f"{folder}/a.csv")
+    write_labels(THREE)
+    assert fit("--imu", "one/a.csv", "two/a.csv") == 1
+    assert "labels.csv names a.csv, which fits several files of --imu" in capsys.readouterr().err
+    write_labels([("one/a.csv", *row[1:]) for row in THREE])
+    assert fit("--imu", "one/a.csv", "two/a.csv") == 0
+    assert "fast 6, medium 6, slow 6" in capsys.readouterr().out
+
+
+def test_the_card_describes_the_new_classifier(tmp_path: Path) -> None:
+    save_trained(tmp_path / "student")
+    write_csv("a.csv")
+    write_labels([(*row[:3], f"my {row[3]}") for row in THREE])
+    assert fit("--imu", "a.csv") == 0
+    card = Path("fitted/README.md").read_text()
+    assert "- classifier: my fast, my medium, my slow" in card
+    assert "- anchors: fast, medium, slow" in card
+    assert "Calibration of fitted on 18" in card
+    assert "Calibration of mean" not in card

@@ -150,6 +150,14 @@ def test_a_timeline_is_one_page_and_one_picture(student: Path) -> None:
     assert Path("plots/a <b>.csv.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_timelines_of_one_name_are_refused(student: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("b").mkdir()
+    files = [write_csv("a.csv"), write_csv("b/a.csv")]
+    assert run(student, "--imu", *files, *COLUMNS, "--plot", "plots") == 1
+    assert "--plot: two files are called a.csv" in capsys.readouterr().err
+    assert not Path("plots").exists()
+
+
 def test_files_that_cannot_be_used_are_named_and_the_others_written(
     student: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -206,3 +206,18 @@ def test_the_command_follows_standard_input(tmp_path: Path) -> None:
     assert [row["label"] for row in rows] == table["label"].tolist()
     np.testing.assert_allclose([row["score"] for row in rows], table["score"], atol=1e-4)
     assert "0 samples ignored" in done.stderr
+
+
+def test_the_command_ends_quietly_when_its_reader_does(tmp_path: Path) -> None:
+    save_trained(tmp_path / "student")
+    time, values = samples(rate_hz=50.0)
+    rows = (",".join(f"{v:.9g}" for v in (t, *row)) for t, row in zip(time, values, strict=True))
+    (tmp_path / "a.csv").write_text("\n".join(rows) + "\n")
+    run = "from comodo.commands.cli import main; raise SystemExit(main())"
+    follow = f"{sys.executable} -c '{run}' predict --student student --follow"
+    piped = ["bash", "-c", f"set -o pipefail; {follow} < a.csv | head -n 1"]
+    done = subprocess.run(piped, capture_output=True, text=True, cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("\n") == 1
+    assert "Traceback" not in done.stderr
+    assert "BrokenPipe" not in done.stderr
