@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,9 @@ import pandas as pd
 
 # Of json files: how long something took; when a raw file was made.
 TIMINGS = {"seconds", "search_seconds", "files"}
+ENVIRONMENT = re.compile(
+    rb'<script type="application/json" id="environment">.*?</script>'
+)  # of the report page
 PASSING = {"logs", "benchmarks"}  # folders below results/ that differ between runs
 
 
@@ -45,6 +49,8 @@ def _contents(path: Path) -> bytes:
         return _hdf5(path)
     if path.suffix == ".json":
         return json.dumps(_untimed(json.loads(path.read_text()))).encode()
+    if path.suffix == ".html":
+        return ENVIRONMENT.sub(b"", path.read_bytes())
     return path.read_bytes()
 
 
