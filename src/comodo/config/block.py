@@ -34,7 +34,15 @@ RESERVED_NAMES = {
     "unsupervised_result",
 }
 # what lies in results/experiments/<experiment>/seed<seed>/, beside a folder per dataset it is evaluated on
-RESERVED_IN_RUNS = {"cost.json", "export", "history.json", "state", "student"}
+RESERVED_IN_RUNS = {
+    "cost.json",
+    "export",
+    "history.json",
+    "predictions",
+    "predictions.csv",
+    "state",
+    "student",
+}
 Precision = Literal["float32", "bfloat16"]
 
 

@@ -69,7 +69,7 @@ class ImuCsvColumns(Block):
     @model_serializer(mode="wrap")
     def _without_label(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         dumped: dict[str, Any] = handler(self)
-        dumped.pop("label")  # it makes the csv of segments and has no other effect
+        dumped.pop("label", None)  # it makes the csv of segments and has no other effect
         return dumped
 
 

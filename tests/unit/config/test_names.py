@@ -42,7 +42,8 @@ def config(block: str, name: str) -> dict[str, Any]:
 
 def test_the_folders_are_found() -> None:
     assert folders("results/") >= {"logs", "benchmarks", "report", "commands", "unsupervised_result"}
-    assert folders(RUN) == {"student", "history.json", "state", "export", "cost.json"}
+    named = {"student", "history.json", "state", "export", "cost.json", "predictions", "predictions.csv"}
+    assert folders(RUN) == named
 
 
 @pytest.mark.parametrize("name", sorted(folders("results/")))

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from comodo.report.page.blocks import Figure, Section, Table
 from comodo.storage.files import atomic
+from comodo.storage.regular import read_text
 from comodo.text import for_people, inert_line
 
 TEMPLATES: Final = Path(__file__).parent / "templates"
@@ -56,8 +57,8 @@ def write_page(target: Path, title: str, sections: Sequence[Section], environmen
             files=files,
             environment=_finite(environment),
             plotly=Markup(get_plotlyjs()),
-            css=Markup((TEMPLATES / "page.css").read_text()),
-            js=Markup((TEMPLATES / "page.js").read_text()),
+            css=Markup(read_text(TEMPLATES / "page.css")),
+            js=Markup(read_text(TEMPLATES / "page.js")),
         )
     )
     with atomic(target) as partial:
