@@ -23,6 +23,7 @@ from comodo.report.runs import EvaluatedRun
 from comodo.report.summary import gains_text, summary
 from comodo.report.tables import collect, mean_over_seeds
 from comodo.storage.files import atomic
+from comodo.storage.regular import open_text
 
 
 def write_report(
@@ -126,7 +127,7 @@ def write_report(
         recordings=recordings or {},
         sync=sync,
         cost=cost,
-        beside=pd.read_csv(beside) if candidates and beside.exists() else None,
+        beside=_published(beside) if candidates and beside.exists() else None,
         config=config,
     )
     write_page(
@@ -139,3 +140,8 @@ def write_report(
 
 def _chances_text(chances: Mapping[str, float]) -> str:
     return ", ".join(f"{100 * chance:.1f} on {dataset}" for dataset, chance in sorted(chances.items()))
+
+
+def _published(path: Path) -> pd.DataFrame:
+    with open_text(path) as file:
+        return pd.read_csv(file)
