@@ -69,14 +69,19 @@ def report_quality(
     return pd.concat([own, more], ignore_index=True)[columns]
 
 
-def summarise_quality(quality: pd.DataFrame) -> str:
-    """Return counts of recordings and windows by reason and split, as a text table."""
+def count_reasons(quality: pd.DataFrame) -> pd.DataFrame:
+    """Return counts of recordings and windows (index: what, reason; "kept" for none) in each split (columns)."""
     rows = quality.assign(
         what=quality["window"].ge(0).map({True: "window", False: "recording"}),
         reason=quality["reason"].replace("", "kept"),
     )
     counts = pd.crosstab([rows["what"], rows["reason"]], rows["split"])
-    return counts.reindex(columns=[split for split in SPLITS if split in counts]).to_string()
+    return counts.reindex(columns=[split for split in SPLITS if split in counts])
+
+
+def summarise_quality(quality: pd.DataFrame) -> str:
+    """Return counts of recordings and windows by reason and split, as a text table."""
+    return count_reasons(quality).to_string()
 
 
 def check_quality(quality: pd.DataFrame, max_bad_fraction: float, dataset: str) -> None:

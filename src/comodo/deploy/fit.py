@@ -16,6 +16,7 @@ from torch import nn
 
 from comodo.deploy.fitted import KINDS, fit_logistic, fit_support_vectors, head_of, save_fitted
 from comodo.errors import DataError
+from comodo.layouts.segments import SLACK_S
 from comodo.models.about import Calibration
 from comodo.models.calibration import calibrate
 from comodo.models.card import CARD, model_card
@@ -27,7 +28,6 @@ from comodo.storage.regular import open_text
 
 LABEL_COLUMNS: Final = ("file", "start_s", "end_s", "label")
 FOLDS: Final = 5
-SLACK_S: Final = 1e-6  # by which neighbours may overlap: times are written in decimals
 
 
 @dataclass(frozen=True)

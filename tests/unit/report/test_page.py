@@ -16,7 +16,7 @@ from comodo.report.intervals import accuracies, differences, pool_hits
 from comodo.report.page.accuracy import accuracy
 from comodo.report.page.blocks import Figure, Section, labels
 from comodo.report.page.classes import classes_section
-from comodo.report.page.headline import headline
+from comodo.report.page.headline import best_experiment, headline
 from comodo.report.page.provenance import rule_costs
 from comodo.report.page.render import plot_of, table_of, write_page
 from comodo.report.runs import EvaluatedRun, evaluated_runs
@@ -57,7 +57,7 @@ def test_figures_are_valid_and_hold_the_scores(measured: tuple[Path, list[Evalua
     sections = [
         accuracy(collect(results, runs), found, gained, {}),
         classes_section(results, runs, "tiny", "comodo", BASELINES),
-        headline(found, gained, {"tiny": 0.5}, "tiny"),
+        headline(found, gained, {"tiny": 0.5}, "tiny", str(best_experiment(found, gained, "tiny"))),
     ]
     for section in sections:
         assert section is not None

@@ -1,4 +1,4 @@
-"""What the page is made of: sections of texts, tables and Plotly figures, as plain data."""
+"""Building blocks of the page: sections of texts, tables and Plotly figures, as plain data."""
 
 from __future__ import annotations
 

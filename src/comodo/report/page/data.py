@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from comodo.clips.quality import read_quality, summarise_notes
+from comodo.clips.quality import count_reasons, read_quality, summarise_notes
 from comodo.clips.reasons import REASONS
 from comodo.config import SPLITS
 from comodo.recordings.leaks import find_leaks
@@ -51,12 +51,7 @@ def data_section(
 
 
 def _reasons(rows: pd.DataFrame, dataset: str) -> Table:
-    named = rows.assign(
-        what=rows["window"].ge(0).map({True: "window", False: "recording"}),
-        reason=rows["reason"].replace("", "used"),
-    )
-    counts = pd.crosstab([named["what"], named["reason"]], named["split"])
-    counts = counts.reindex(columns=[split for split in SPLITS if split in counts]).reset_index()
+    counts = count_reasons(rows).rename(index={"kept": "used"}, level="reason").reset_index()
     counts.columns.name = None
     counts["meaning"] = [REASONS.get(reason, "") for reason in counts["reason"]]
     note = "Dropped windows are counted for recordings that are used. Each one is listed in quality.csv."

@@ -32,8 +32,12 @@ def best_experiment(accuracies: pd.DataFrame, gained: pd.DataFrame, dataset: str
 
 
 def headline(
-    accuracies: pd.DataFrame, gained: pd.DataFrame, chances: Mapping[str, float], dataset: str
-) -> Section | None:
+    accuracies: pd.DataFrame,
+    gained: pd.DataFrame,
+    chances: Mapping[str, float],
+    dataset: str,
+    experiment: str,
+) -> Section:
     """Return the section for a dataset, the one that most experiments are measured on.
 
     Args:
@@ -41,10 +45,8 @@ def headline(
         gained: of `comodo.report.intervals.differences`.
         chances: chance level of each dataset, a fraction.
         dataset: the dataset.
+        experiment: of `best_experiment`.
     """
-    experiment = best_experiment(accuracies, gained, dataset)
-    if experiment is None:
-        return None
     own = accuracies[(accuracies["eval_dataset"] == dataset) & (accuracies["experiment"] == experiment)]
     gains = gained[(gained["eval_dataset"] == dataset) & (gained["experiment"] == experiment)]
     numbers: list[tuple[str, str, str]] = []

@@ -36,11 +36,8 @@ def write_page(target: Path, title: str, sections: Sequence[Section], environmen
     """
     from plotly.offline import get_plotlyjs
 
-    ids = {
-        id(block): f"b{n}"
-        for n, block in enumerate(block for section in sections for block in section.blocks)
-    }
     blocks = [block for section in sections for block in section.blocks]
+    ids = {id(block): f"b{number}" for number, block in enumerate(blocks)}
     figures = {ids[id(block)]: plot_of(block) for block in blocks if isinstance(block, Figure)}
     files = {ids[id(block)]: {"name": block.name, "csv": csv_of(block)} for block in blocks}
     page = (

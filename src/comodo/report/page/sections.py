@@ -57,7 +57,7 @@ def report_sections(
     main = main_dataset(runs)
     best = best_experiment(measured, gained, main)
     found = [
-        headline(measured, gained, chances, main),
+        None if best is None else headline(measured, gained, chances, main, best),
         accuracy(table, measured, gained, histories),
         None if best is None else classes_section(results, runs, main, best, baselines),
         data_section(quality, recordings, sync),
